@@ -1,0 +1,131 @@
+"""The only place that writes files. A file is there whole, or not at all, also after a kill or a full disk.
+
+Order: temporary file in the same folder, write, fsync, `os.replace`, fsync of the folder. A temporary file carries its writer's
+process number, so that one left by a killed process is recognised and removed (`sweep`), and one being written is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from dissect.errors import StorageError
+
+_TEMPORARY = re.compile(r"^\..*\.(\d+)\.tmp$")
+
+
+def temporary_path(path: Path) -> Path:
+    """The hidden name beside `path` under which this process writes it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file for `path`; on a clean exit it becomes `path`, on an error it is removed.
+
+    Raises:
+        StorageError: the operating system refused (full disk, read-only folder, I/O error); `path` is as it was.
+    """
+    temporary = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        _remove(temporary)
+        raise StorageError(_message(path, error)) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> str:
+    """Write `data` to `path`, whole or not at all. Returns its SHA-256 in hex."""
+    with writing(path) as file:
+        file.write(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_text(path: Path, text: str) -> str:
+    """Write `text` as UTF-8 to `path`, whole or not at all. Returns its SHA-256 in hex."""
+    return write_bytes(path, text.encode())
+
+
+def write_with(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file by name (for libraries that open it themselves), then move it to `path`."""
+    temporary = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        _remove(temporary)
+        raise StorageError(_message(path, error)) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's own entries durable (a no-op where folders cannot be opened)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hex, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sweep(folder: Path) -> int:
+    """Remove temporary files below `folder` whose process is gone. Returns how many."""
+    removed = 0
+    for path in folder.rglob(".*.tmp") if folder.is_dir() else ():
+        match = _TEMPORARY.match(path.name)
+        if match and not _alive(int(match.group(1))):
+            _remove(path)
+            removed += 1
+    return removed
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _message(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"cannot write {path}: {reason}. Free space or choose another folder with DISSECT_HOME, then run the same command again."
