@@ -1,0 +1,148 @@
+"""What a report of a run shows, as plain data: no SQL, no HTTP, no arrays. `from_store` fills it; the pages only read it.
+
+Everything that may be missing is None or empty, and the page then says so in words; nothing here is invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dissect.fingerprint import Plain
+
+Measure = Literal["iou", "auroc"]
+LabelKind = Literal["masks", "image", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportImage:
+    """One picture of the probe set, as the network saw it. `thumbnail` is a file of the cache, or None if there is none."""
+
+    key: str
+    thumbnail: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportExemplar:
+    """One of the pictures that drive a unit highest.
+
+    rank: 1 is the highest. image: key into `ReportRun.images`. activation: spatial maximum.
+    mask: zlib of `numpy.packbits` of the (H, W) mask at `ReportUnit.mask_size`; empty where there is none.
+    under: names of what is annotated below the mask, most pixels first.
+    """
+
+    rank: int
+    image: int
+    activation: float
+    mask: bytes = b""
+    under: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLabel:
+    """One thing that a method says about a unit, with everything needed to believe or to doubt it.
+
+    kind: `concept`, `formula` or `description`. score: what `measure` names, in [0, 1]. intersection, unit_area, concept_area: I, A
+    and G in pixels (None for AUROC). reachable: the highest IoU this concept could have at this threshold.
+    held_out, interval, p, q: None where the test was not made. detector: whether the rule of this run counts it.
+    effect: words on the causal effect, None where it was not measured.
+    """
+
+    text: str
+    kind: str = "concept"
+    category: str | None = None
+    method: str = "netdissect"
+    profile: str | None = None
+    measure: Measure = "iou"
+    score: float | None = None
+    intersection: int | None = None
+    unit_area: int | None = None
+    concept_area: int | None = None
+    reachable: float | None = None
+    held_out: float | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    q: float | None = None
+    detector: bool = False
+    effect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportUnit:
+    """One unit: its state, its labels, the evidence.
+
+    state: `ok`, `dead`, `constant` or `saturated`. label: the best concept over all categories. labels: what else methods say of it
+    (formulas, descriptions). runners: the next concepts, best first, of any category. mask_size: (H, W) of the exemplars' masks.
+    histogram, edges: B counts and B + 1 edges of all activations. active_share: share of positions above the threshold.
+    twin: the lowest unit with bit-equal maps, or None.
+    """
+
+    index: int
+    state: str
+    threshold: float | None = None
+    label: ReportLabel | None = None
+    labels: tuple[ReportLabel, ...] = ()
+    runners: tuple[ReportLabel, ...] = ()
+    exemplars: tuple[ReportExemplar, ...] = ()
+    mask_size: tuple[int, int] = (0, 0)
+    histogram: tuple[int, ...] = ()
+    edges: tuple[float, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    active_share: float | None = None
+    active_images: int | None = None
+    twin: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLayer:
+    """One probed layer. details: further facts by name (map size, form, dtype, fingerprint), shown as they are.
+
+    unique_best, unique_per_category: distinct concepts among detectors by the two published rules; None: counted from the units
+    (best concept over all) and left out (per category).
+    """
+
+    name: str
+    units: tuple[ReportUnit, ...]
+    map_size: tuple[int, int] | None = None
+    label_size: tuple[int, int] | None = None
+    details: Mapping[str, Plain] = field(default_factory=dict)
+    unique_best: int | None = None
+    unique_per_category: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """A run, ready to be shown.
+
+    images: every picture an exemplar names. label_kind: `masks`, `image` (scores are AUROC) or `none` (pictures only).
+    created: ISO date and time, UTC. duration: seconds, None if it is not known. skipped: (image key, reason).
+    settings, versions: name to value, shown as they are. run: what names the run on the command line ("7").
+    detector_rule: in words.
+    """
+
+    run: str
+    network: str
+    dataset: str
+    layers: tuple[ReportLayer, ...]
+    images: Mapping[int, ReportImage]
+    image_count: int
+    label_kind: LabelKind = "masks"
+    categories: tuple[str, ...] = ()
+    profile: str = "standard"
+    quantile: float = 0.005
+    detector_rule: str = "IoU > 0.04"
+    fingerprint: str = ""
+    created: str = ""
+    duration: float | None = None
+    state: str = "done"
+    skipped: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, Plain] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    network_note: str = ""
+    """One line from the network's card: source, licence."""
+    dataset_note: str = ""
+    """One line from the data set's card: source, licence."""
