@@ -37,6 +37,6 @@ def _checked(value: Plain) -> Plain:
         return value
     if isinstance(value, Mapping):
         return {str(key): _checked(item) for key, item in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return [_checked(item) for item in value]
     raise ValueError(f"a {type(value).__name__} cannot be part of a fingerprint")

@@ -52,7 +52,8 @@ PROFILES: Mapping[str, Profile] = {
     for profile in (
         Profile("standard", ("float16", "float32"), "order", "activation", "half_pixel", "annotated", "union", "drop", "intersection", 0.0),
         Profile(
-            "netdissect", ("float32",), "netdissect", "float32", "receptive_field", "holding", "multiplicity", "leak_no_area", "later", 1e-20
+            "netdissect", ("float32",), "netdissect", "float32", "receptive_field", "holding", "multiplicity", "leak_no_area", "later",
+            1e-20,
         ),
         Profile("lite", ("float32",), "lite", "float64", "half_pixel", "touched", "multiplicity", "leak", "later", 1e-10),
         Profile(
