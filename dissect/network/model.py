@@ -37,19 +37,39 @@ class View:
     """The part of a source picture that the network sees, in source pixels, as (left, top, right, bottom).
 
     It may reach beyond the picture: what lies outside was padded, and is void in label maps.
+    width, height: the size of the upright picture, so that label maps of another size can be laid over it.
     """
 
     left: float
     top: float
     right: float
     bottom: float
+    width: int
+    height: int
 
     def sample(self, ids: NDArray[np.uint16], size: tuple[int, int], outside: int) -> NDArray[np.uint16]:
         """Nearest-neighbour sample of a label map at the centres of an (H, W) grid laid over the view.
 
-        `ids` may have another size than the picture; it covers the same area. Positions outside give `outside`.
+        `ids` (h, w) may have another size than the picture; it covers the same area. Positions outside give `outside`.
+        Returns (H, W). A centre on the border of two pixels takes the later one.
         """
-        raise NotImplementedError
+        rows, row_inside = _centres(self.top, self.bottom, self.height, size[0], ids.shape[0])
+        columns, column_inside = _centres(self.left, self.right, self.width, size[1], ids.shape[1])
+        sampled = ids[rows[:, None], columns[None, :]]
+        if not (row_inside.all() and column_inside.all()):
+            sampled[~(row_inside[:, None] & column_inside[None, :])] = outside
+        return sampled
+
+
+def _centres(first: float, last: float, length: int, count: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Index of the cell under each of `count` centres between `first` and `last`, where `cells` cells cover 0..`length`.
+
+    One division of exact products, so that centres on a border are not moved by rounding. Also says which lie inside.
+    """
+    odd = 2 * np.arange(count, dtype=np.float64) + 1
+    index = np.floor((2 * count * first * cells + odd * ((last - first) * cells)) / (2 * count * length))
+    inside = (index >= 0) & (index < cells)
+    return np.clip(index, 0, cells - 1).astype(np.intp), inside
 
 
 class Network(Protocol):
