@@ -1,0 +1,236 @@
+"""What comes out of the store: plain frozen records that a page, a command or an export can use as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dissect.fingerprint import Plain
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run. state: `running`, `done`, `failed` or `interrupted`.
+
+    found: state in which `begin_run` met it, None for a new run and everywhere else. message: why it failed, or "".
+    finished_at is None until it is done. Times are UTC.
+    """
+
+    id: int
+    fingerprint: str
+    state: str
+    model: str
+    dataset: str
+    checkpoint_id: int
+    dataset_id: int
+    weights_hash: str
+    dataset_hash: str
+    vocabulary: str
+    label_kind: str
+    methods: tuple[str, ...]
+    profile: str
+    quantile: float
+    seed: int | None
+    settings: Mapping[str, Plain]
+    versions: Mapping[str, str]
+    message: str
+    images: int
+    skipped: int
+    layers: tuple[str, ...]
+    created_at: datetime
+    finished_at: datetime | None
+    found: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatsView:
+    """What the unit does over the whole data set. histogram (B,) counts over edges (B+1,)."""
+
+    threshold: float | None
+    state: str
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    active_share: float | None
+    active_images: int | None
+    twin: int | None
+    histogram: tuple[int, ...] = ()
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelView:
+    """One label; the fields of `records.LabelEntry`. concepts: (category, name, sign) in the order of the formula."""
+
+    id: int
+    text: str
+    kind: str
+    method: str
+    profile: str
+    rank: int
+    category: str | None
+    formula: str | None
+    length: int | None
+    score: float | None
+    score_kind: str
+    intersection: int | None
+    unit_area: int | None
+    concept_area: int | None
+    reachable: float | None
+    detector: bool | None
+    held_out_score: float | None
+    held_out_agrees: bool | None
+    interval_low: float | None
+    interval_high: float | None
+    null_kind: str | None
+    permutations: int | None
+    p: float | None
+    q: float | None
+    split_hash: str | None
+    certificate: str | None
+    certificate_space: str | None
+    details: Mapping[str, Plain]
+    concepts: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptScoreView:
+    """A concept that describes the unit, by category and rank inside it (from 1)."""
+
+    category: str
+    name: str
+    rank: int
+    score: float | None
+    intersection: int | None
+    unit_area: int | None
+    concept_area: int | None
+    reachable: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExemplarView:
+    """One of the unit's best images. mask: zlib of `numpy.packbits` of the (H, W) mask; sha256 names the thumbnail."""
+
+    rank: int
+    image_index: int
+    key: str
+    sha256: str | None
+    size: tuple[int, int] | None
+    group: str | None
+    activation: float
+    mask: bytes
+    mask_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """One unit in one run, with all that its page shows.
+
+    label: the headline, or the label that a filter or a search matched; None where the unit has none. labels: of every method, by method
+    and rank. concepts: top scores, by category and rank. exemplars: best first, as many as were asked for.
+    cursor: hand it to `units(after=...)` to go on behind this unit.
+    """
+
+    run_id: int
+    unit_id: int
+    model: str
+    dataset: str
+    layer: str
+    index: int
+    profile: str
+    stats: StatsView
+    label: LabelView | None
+    labels: tuple[LabelView, ...] = ()
+    concepts: tuple[ConceptScoreView, ...] = ()
+    exemplars: tuple[ExemplarView, ...] = ()
+    cursor: str = ""
+    why: str = ""
+    """For search: `label`, `synonym: ...` or `narrower: terrier is a dog`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One layer of one run in numbers. states: unit state -> number of units. detectors etc. are None where nothing was scored."""
+
+    run_id: int
+    layer: str
+    aliases: tuple[str, ...]
+    position: int
+    units: int
+    map_size: tuple[int, int] | None
+    form: str | None
+    fingerprint: str
+    activation_dtype: str
+    label_size: tuple[int, int] | None
+    images: int
+    states: Mapping[str, int]
+    threshold: float | None
+    detectors: int | None
+    unique: int | None
+    unique_by_category: int | None
+    by_category: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptView:
+    """One concept with the number of detector units that carry it as their label (in the runs asked for)."""
+
+    vocabulary: str
+    category: str
+    name: str
+    synonyms: tuple[str, ...]
+    broader: tuple[str, ...]
+    narrower: tuple[str, ...]
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far one stage of a run is: shards done of all."""
+
+    fingerprint: str
+    step: str
+    layer: str | None
+    done: int
+    shards: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedView:
+    """One image that was left out, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStage:
+    """A stage whose cache folder `<cache>/<step>/<fingerprint[:2]>/<fingerprint>` nobody needs any more."""
+
+    step: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFilter:
+    """Which units to list. None everywhere means all; several settings must hold together.
+
+    run: number, fingerprint prefix or "latest". layer: a name or an alias. q: words that must all be found in the label, its concepts,
+    their synonyms or broader concepts. min_iou, max_q, category, concept, method, kind, detectors: of the unit's label (rank 1).
+    """
+
+    run: int | str | None = None
+    model: str | None = None
+    dataset: str | None = None
+    layer: str | None = None
+    category: str | None = None
+    concept: str | None = None
+    method: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    min_iou: float | None = None
+    max_q: float | None = None
+    detectors: bool = False
+    q: str | None = None
