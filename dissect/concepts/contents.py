@@ -1,0 +1,33 @@
+"""SHA-256 of many files. One process reads a file once as long as its size and time stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dissect.atomic import sha256_file
+
+MISSING = "missing"
+"""Stands for a file that cannot be read: the image is skipped later, and the hash changes once the file is there."""
+
+_KNOWN: dict[tuple[str, int, int], str] = {}
+
+
+def content_hashes(paths: Iterable[Path], threads: int = 4) -> Mapping[Path, str]:
+    """SHA-256 in hex of each file's content; `MISSING` where it cannot be read."""
+    different = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(zip(different, pool.map(content_hash, different, chunksize=16), strict=True))
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 in hex of one file, kept for this process by (path, size, time of change)."""
+    try:
+        state = path.stat()
+        key = (str(path), state.st_size, state.st_mtime_ns)
+        if key not in _KNOWN:
+            _KNOWN[key] = sha256_file(path)
+        return _KNOWN[key]
+    except OSError:
+        return MISSING
