@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -87,6 +88,25 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there; a file that cannot be removed stays."""
+    _remove(path)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all that is in it.
+
+    Raises:
+        StorageError: the operating system refused; some of it may be gone.
+    """
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot remove {folder}: {error.strerror or error}. Check who owns it, then run again.") from error
 
 
 def sha256_file(path: Path) -> str:
