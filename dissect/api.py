@@ -1,0 +1,129 @@
+"""Everything the command does, as functions.
+
+    import dissect
+    run = dissect.run("torchvision:resnet18", data="broden", layers=["layer4"])
+    run.units(q="wheel", min_iou=0.04).to_pandas()
+    run.unit("layer4", 305).labels
+    dissect.open_store("sqlite:///dissect.db").search("wheel")
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dissect.config import Config, resolve
+from dissect.pipeline.report import write_run_report
+from dissect.pipeline.request import RunRequest
+from dissect.pipeline.run import RunOutcome, run_request
+from dissect.probe.progress import progress_for
+from dissect.store import LayerSummary, RunRecord, Store, UnitFilter, UnitView
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Units(Sequence[UnitView]):
+    """A list of units that turns into a table."""
+
+    def __init__(self, views: Sequence[UnitView]) -> None:
+        self._views = tuple(views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._views[index]
+
+    def __iter__(self) -> Iterator[UnitView]:
+        return iter(self._views)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row a unit: run, model, layer, unit, label, category, score, I, A, G, reachable, detector, state, threshold."""
+        import pandas
+
+        columns = ("run", "model", "layer", "unit", "label", "category", "score", "score_kind", "intersection", "unit_area", "concept_area",
+                   "reachable", "detector", "state", "threshold")  # fmt: skip
+        return pandas.DataFrame([_row(view) for view in self._views], columns=list(columns))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a database. It stays open with its store."""
+
+    store: Store
+    record: RunRecord
+    config: Config
+    outcome: RunOutcome | None = None
+
+    @property
+    def layers(self) -> tuple[LayerSummary, ...]:
+        """Every layer in numbers."""
+        return tuple(self.store.layers(self.record.id))
+
+    def units(
+        self, q: str | None = None, *, layer: str | None = None, category: str | None = None, concept: str | None = None, min_iou: float | None = None,
+        detectors: bool = False, limit: int = 100_000,
+    ) -> Units:  # fmt: skip
+        """Units of this run, best score first. q: words that their labels hold; min_iou: least score."""
+        filters = UnitFilter(run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, detectors=detectors)
+        if q:
+            return Units(self.store.search(q, filters, limit=limit))
+        return Units(self.store.units(filters, limit=limit))
+
+    def unit(self, layer: str, index: int) -> UnitView:
+        """One unit with its labels, runner-ups, exemplars and statistics."""
+        return self.store.unit(None, layer, index, run=self.record.id)
+
+    def report(self, folder: str | Path) -> Path:
+        """Write the HTML report; returns its first page."""
+        return write_run_report(self.store, self.config, self.record.id, Path(folder))
+
+
+def run(
+    model: str, *, data: str, layers: Sequence[str] = (), db: str | None = None, home: str | Path | None = None, data_root: str | Path | None = None,
+    device: str | None = None, batch_size: int | None = None, cache_limit: str | int | None = None, workers: int = 1, quiet: bool = False, **rules: Any,
+) -> Run:  # fmt: skip
+    """Dissect a network; the same call again resumes, or only opens what is there.
+
+    model, data, layers and `rules` (weights, split, limit, profile, quantile, ...) are the fields of
+    `dissect.pipeline.request.RunRequest`; the rest are the settings of `dissect.config`.
+
+    Raises:
+        DissectError: with what, where and the remedy.
+    """
+    given = {"home": home, "data_root": data_root, "database_url": db, "device": device, "batch_size": batch_size, "cache_limit": cache_limit}
+    config = resolve(os.environ, None, **given)
+    request = RunRequest(model=model, data=data, layers=tuple(layers), **rules)
+    store = Store.open(config.database_url)
+    outcome = run_request(request, config, store, progress_for(sys.stderr, quiet=quiet), workers=workers)
+    return Run(store, outcome.run, config, outcome)
+
+
+def open_store(url: str | None = None) -> Store:
+    """The database at a SQLAlchemy URL, or the usual one.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return Store.open(url or resolve(os.environ).database_url, create=False)
+
+
+def open_run(reference: int | str = "latest", *, db: str | None = None) -> Run:
+    """A run that is in the database: by number, fingerprint prefix or "latest"."""
+    config = resolve(os.environ, None, database_url=db)
+    store = Store.open(config.database_url, create=False)
+    return Run(store, store.run(reference), config)
+
+
+def _row(view: UnitView) -> dict[str, object]:
+    label = view.label
+    named = ("category", "score", "score_kind", "intersection", "unit_area", "concept_area", "reachable", "detector")
+    return {
+        "run": view.run_id, "model": view.model, "layer": view.layer, "unit": view.index, "label": label.text if label else None,
+        **{name: getattr(label, name) if label else None for name in named}, "state": view.stats.state, "threshold": view.stats.threshold,
+    }  # fmt: skip

@@ -1,0 +1,158 @@
+"""`dissect search` and `dissect unit`: read the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dissect.cli.output import Format, shown, write_json, write_rows
+from dissect.cli.state import State
+from dissect.errors import UsageError
+
+if TYPE_CHECKING:
+    from dissect.store import UnitView
+
+COLUMNS = ("run", "model", "layer", "unit", "label", "category", "score", "kind", "state", "why")
+
+FormatOption = Annotated[Literal["table", "json", "csv"] | None, typer.Option("--format", help="table, json or csv.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(search)
+    app.command()(unit)
+
+
+def search(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(help="Words that must all be found; word* matches beginnings.")] = "",
+    model: Annotated[str | None, typer.Option(help="Only units of this network.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Only units of this layer.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only this run: number, fingerprint prefix or latest.")] = None,
+    category: Annotated[str | None, typer.Option(help="Only labels of this category.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only labels of this method.")] = None,
+    min_iou: Annotated[float | None, typer.Option(help="Only labels with at least this score.")] = None,
+    max_q: Annotated[float | None, typer.Option(help="Only labels whose q-value is at most this (untested ones are left out).")] = None,
+    detectors: Annotated[bool, typer.Option("--detectors", help="Only units that count as detectors.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many units.")] = 20,
+    form: FormatOption = None,
+) -> None:
+    """Find units by the words of their labels.
+
+    Example: dissect search "car" --layer conv14 --min-iou 0.04
+    """
+    from dissect.store import UnitFilter
+
+    state: State = context.obj
+    filters = UnitFilter(run=run, model=model, layer=layer, category=category, method=method, min_iou=min_iou, max_q=max_q, detectors=detectors)
+    store = state.store(create=False)
+    if text.strip():
+        found = store.search(text, filters, limit=limit, exemplars=0)
+    else:
+        found = store.units(filters, limit=limit, exemplars=0)
+    write_rows([unit_row(view) for view in found], COLUMNS, chosen(form, state))
+    if not found:
+        state.say(_nothing_found(store.concepts(), text))
+    elif len(found) == limit:
+        state.say(f"the first {limit}; more with --limit")
+
+
+def unit(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="MODEL/LAYER/UNIT", help="For example tiny-darknet/conv14/305.")],
+    run: Annotated[str | None, typer.Option(help="In this run; otherwise the newest that has it.")] = None,
+    form: FormatOption = None,
+) -> None:
+    """Show what is known of one unit: labels, runner-ups, exemplars, statistics.
+
+    Example: dissect unit demo/conv5/12
+    """
+    state: State = context.obj
+    model, layer, index = split_name(name)
+    view = state.store(create=False).unit(model, layer, index, run=run)
+    how = chosen(form, state)
+    if how == "json":
+        write_json(unit_document(view))
+    elif how == "csv":
+        write_rows(_concept_rows(view), ("category", "rank", "concept", "score", "intersection", "unit_area", "concept_area", "reachable"), "csv")
+    else:
+        print(_page(view))
+
+
+def split_name(name: str) -> tuple[str, str, int]:
+    """MODEL/LAYER/UNIT into its parts. Layers and models may hold slashes: the last part is the unit, the one before it the layer.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    parts = name.split("/")
+    if len(parts) < 3 or not parts[-1].isdecimal() or not all(parts):
+        raise UsageError(f"{name!r} does not name a unit. Write it as MODEL/LAYER/UNIT, for example tiny-darknet/conv14/305.")
+    return "/".join(parts[:-2]), parts[-2], int(parts[-1])
+
+
+def chosen(form: Format | None, state: State) -> Format:
+    """--format wins, then --json, then a table."""
+    return form or ("json" if state.json else "table")
+
+
+def unit_row(view: UnitView) -> dict[str, object]:
+    """One line of a list of units."""
+    label = view.label
+    return {
+        "run": view.run_id, "model": view.model, "layer": view.layer, "unit": view.index, "label": label.text if label else None,
+        "category": label.category if label else None, "score": label.score if label else None, "kind": label.score_kind if label else None,
+        "state": view.stats.state, "why": view.why or None,
+    }  # fmt: skip
+
+
+def unit_document(view: UnitView) -> dict[str, object]:
+    """All of one unit as plain data."""
+    from dataclasses import asdict
+
+    document = asdict(view)
+    document.pop("cursor", None)
+    for exemplar in document["exemplars"]:
+        exemplar.pop("mask", None)
+    return document
+
+
+def _concept_rows(view: UnitView) -> list[dict[str, object]]:
+    return [
+        {"category": c.category, "rank": c.rank, "concept": c.name, "score": c.score, "intersection": c.intersection, "unit_area": c.unit_area,
+         "concept_area": c.concept_area, "reachable": c.reachable}
+        for c in view.concepts
+    ]  # fmt: skip
+
+
+def _page(view: UnitView) -> str:
+    stats, label = view.stats, view.label
+    lines = [f"{view.model} / {view.layer} / unit {view.index}   (run {view.run_id}, data {view.dataset}, profile {view.profile})", ""]
+    if label is None:
+        lines.append(f"no label: the unit is {stats.state}" if stats.state in ("dead", "constant") else "no label")
+    else:
+        tested = f"q {shown(label.q)}" if label.q is not None else "not tested for chance"
+        counts = "" if label.intersection is None else f"   I {label.intersection}  A {label.unit_area}  G {label.concept_area}"
+        reach = "" if label.reachable is None else f"  (reachable {shown(label.reachable)})"
+        lines.append(f"{label.text}   [{label.category}]   {label.score_kind} {shown(label.score)}{reach}   {tested}{counts}")
+        lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
+    share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
+    lines += ["", f"state {stats.state}, threshold {shown(stats.threshold)}, maximum {shown(stats.maximum)}, mean {shown(stats.mean)}, active {share}"]
+    if stats.twin is not None:
+        lines.append(f"bit-equal twin of unit {stats.twin}")
+    if view.concepts:
+        lines += ["", "what else it could be"]
+        lines += [f"  {c.category:10} {c.rank}. {shown(c.name):28} {shown(c.score)}" for c in view.concepts]
+    if view.exemplars:
+        lines += ["", "images that drive it highest"]
+        lines += [f"  {e.rank:2}. {shown(e.activation):>10}  {shown(e.key)}" for e in view.exemplars]
+    return "\n".join(lines)
+
+
+def _nothing_found(concepts: object, text: str) -> str:
+    import difflib
+
+    names = sorted({view.name for view in concepts})  # type: ignore[attr-defined]
+    near = difflib.get_close_matches(text, names, n=5, cutoff=0.5)
+    return "nothing found" + (f"; concepts that do exist: {', '.join(near)}" if near else "")

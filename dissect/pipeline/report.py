@@ -1,0 +1,32 @@
+"""A run as files: the HTML report, tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from dissect.config import Config
+from dissect.exchange import export_csv, export_jsonl, export_parquet, report_view, write_report
+from dissect.store import RunRecord, Store
+
+
+def default_report_folder(config: Config, record: RunRecord) -> Path:
+    """`<home>/reports/run-7`: where a report goes if nobody says where."""
+    return config.home / "reports" / f"run-{record.id}"
+
+
+def write_run_report(store: Store, config: Config, run_id: int, folder: Path) -> Path:
+    """Write the HTML report of a run. Returns the path of its first page."""
+    return write_report(report_view(store, run_id, config.cache / "thumbs"), folder)
+
+
+def export_run(
+    store: Store, config: Config, reference: str, form: Literal["html", "csv", "jsonl", "parquet"], output: Path | None
+) -> Path:
+    """Write a run as HTML (a folder) or as a table of units (a file); default place: the current folder. Returns what was written."""
+    record = store.run(reference)
+    if form == "html":
+        return write_run_report(store, config, record.id, output or default_report_folder(config, record))
+    path = output or Path(f"run-{record.id}.{form}")
+    writer = {"csv": export_csv, "jsonl": export_jsonl, "parquet": export_parquet}[form]
+    return writer(store, record.id, path)

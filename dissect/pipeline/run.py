@@ -1,0 +1,222 @@
+"""The order of the steps, and the only place that knows it: open, probe, score, store, report.
+
+A run is known by its fingerprint. The same request on the same content meets its own run again: one that is done is only shown, one
+that was interrupted goes on. Results are checked in layer by layer, each in one transaction.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import dissect
+from dissect.concepts.card import DataCard
+from dissect.concepts.model import ProbeSet
+from dissect.config import Config
+from dissect.errors import DissectError
+from dissect.fingerprint import Plain, fingerprint
+from dissect.network import LoadedNetwork
+from dissect.network.model import LayerInfo
+from dissect.pipeline.open import chosen_layers, open_data, open_network, probe_settings
+from dissect.pipeline.report import default_report_folder, write_run_report
+from dissect.pipeline.request import RunRequest
+from dissect.pipeline.rows import concept_rows, image_rows, layer_result
+from dissect.probe.cache import Cache
+from dissect.probe.estimate import Estimate, estimate
+from dissect.probe.ledger import MemoryLedger
+from dissect.probe.progress import Progress
+from dissect.probe.runner import ProbeResult, probe
+from dissect.store import CheckpointRecord, DatasetRecord, LayerSummary, ModelRecord, RunRecord, RunSpec, Store
+
+SCORING = 1
+"""Raised whenever the same counts are scored or stored differently: part of every run's fingerprint."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What came of a request. repeated: all of it was there already."""
+
+    run: RunRecord
+    layers: tuple[LayerSummary, ...]
+    skipped: int
+    repeated: bool
+    forward_images: int
+    seconds: float
+    report: Path | None
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        took = "was there already" if self.repeated else f"done in {self.seconds:.1f} s"
+        out = [f"run {self.run.id}: {self.run.model} on {self.run.dataset}, {self.run.images} images, {took}"]
+        for layer in self.layers:
+            silent = sum(layer.states.get(name, 0) for name in ("dead", "constant"))
+            tail = f", {silent} dead or constant" if silent else ""
+            if layer.detectors is None:
+                out.append(f"  {layer.layer}: {layer.units} units{tail}; exemplars only, the data set has no labels")
+            else:
+                out.append(f"  {layer.layer}: {layer.units} units, {layer.detectors} detectors of {layer.unique} concepts{tail}")
+        out += [f"  note: {note}" for note in self.notes]
+        if self.skipped:
+            out.append(f"  {self.skipped} images were skipped; see dissect runs show {self.run.id}")
+        if self.report:
+            out.append(f"report: {self.report}")
+        return out
+
+    def as_plain(self) -> dict[str, object]:
+        """For a program."""
+        layers = [
+            {"layer": each.layer, "units": each.units, "detectors": each.detectors, "unique": each.unique,
+             "unique_by_category": each.unique_by_category, "states": dict(each.states)}
+            for each in self.layers
+        ]  # fmt: skip
+        return {
+            "run": self.run.id, "fingerprint": self.run.fingerprint, "state": self.run.state, "model": self.run.model, "data": self.run.dataset,
+            "images": self.run.images, "skipped": self.skipped, "repeated": self.repeated, "forward_images": self.forward_images,
+            "seconds": round(self.seconds, 3), "layers": layers, "report": str(self.report) if self.report else None, "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def run_request(
+    request: RunRequest, config: Config, store: Store, progress: Progress, *, workers: int = 1, report: Path | None = None, say: Say = lambda _: None
+) -> RunOutcome:
+    """Do what is asked for, or what is left of it. `report` is the folder of the HTML report; an empty path takes the usual place.
+
+    Raises:
+        DissectError: with what, where and the remedy; what was finished before stays, and the same request goes on from there.
+    """
+    began = time.perf_counter()
+    card, data = open_data(request, config)
+    network = open_network(request, config)
+    for note in network.notes:
+        say(f"note: {note}")
+    layers = chosen_layers(request, network)
+    record = store.begin_run(run_spec(request, card, data, network, layers, store))
+    result: ProbeResult | None = None
+    if record.state != "done":
+        result = _work(request, config, store, progress, workers, record, data, network, layers)
+        record = store.finish_run(record.id)
+    skipped = len(store.skipped(record.id))
+    folder = None
+    if report is not None:
+        progress.start("report", 1, "page")
+        folder = write_run_report(store, config, record.id, report if report.parts else default_report_folder(config, record))
+        progress.done()
+    return RunOutcome(
+        run=store.run(record.id),
+        layers=tuple(store.layers(record.id)),
+        skipped=skipped,
+        repeated=result is None,
+        forward_images=result.forward_images if result else 0,
+        seconds=time.perf_counter() - began,
+        report=folder,
+        notes=result.notes if result else (),
+    )
+
+
+def dry_run(request: RunRequest, config: Config, *, workers: int = 1) -> Estimate:
+    """What the request would take; nothing is written but what opening the data set renders."""
+    _, data = open_data(request, config)
+    network = open_network(request, config)
+    return estimate(network, data, probe_settings(request, config, chosen_layers(request, network), workers))
+
+
+def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int) -> ProbeResult:
+    """Compute what the cache lacks of a run. The database's results stay as they are.
+
+    Raises:
+        DissectError: the data or the weights are no longer what the run was made of.
+    """
+    record = store.run(reference)
+    request = RunRequest.from_plain(record.settings)
+    card, data = open_data(request, config)
+    network = open_network(request, config)
+    layers = chosen_layers(request, network)
+    spec = run_spec(request, card, data, network, layers, store)
+    if spec.fingerprint != record.fingerprint:
+        raise DissectError(
+            f"run {record.id} was made of other content: data, weights, versions or device differ now. Start a new run with "
+            f"dissect run {request.model} --data {request.data}."
+        )
+    settings = probe_settings(request, config, layers, workers)
+    return probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
+
+
+def run_spec(
+    request: RunRequest, card: DataCard, data: ProbeSet, network: LoadedNetwork, layers: tuple[LayerInfo, ...], store: Store
+) -> RunSpec:
+    """Save model, checkpoint and data set, and say what the run is: its fingerprint covers all that changes a result."""
+    describe = dict(network.describe())
+    content = data.content_hash()
+    rules: dict[str, Plain] = {
+        name: value
+        for name, value in request.as_plain().items()
+        if name in ("profile", "quantile", "activation_dtype", "label_size", "methods", "threshold", "min_images", "top", "exemplars")
+    }
+    whole: dict[str, Plain] = {
+        "scoring": SCORING, "data": content, "network": describe, "rules": rules,
+        "layers": [{"name": each.name, "form": each.form, "prefix": each.prefix} for each in layers],
+    }  # fmt: skip
+    model_id = store.save_model(ModelRecord(network.name, source=network.source, licence=network.licence))
+    checkpoint_id = store.save_checkpoint(
+        model_id,
+        CheckpointRecord(str(describe["weights"]), file_sha256=network.file_sha256, source=request.weights or network.source, describe=describe),
+    )
+    dataset_id = store.save_dataset(
+        DatasetRecord(
+            data.name, content, data.vocabulary.name, label_kind=data.label_kind, images=len(data.records), licence=card.licence, source=card.source
+        )
+    )
+    return RunSpec(
+        fingerprint=fingerprint(whole),
+        checkpoint_id=checkpoint_id,
+        dataset_id=dataset_id,
+        methods=request.methods,
+        profile=request.profile,
+        quantile=request.quantile,
+        settings=replace(request, layers=tuple(each.name for each in layers)).as_plain(),
+        versions=versions(),
+    )
+
+
+def versions() -> Mapping[str, str]:
+    """Of this program and of what it computes with."""
+    names = ("torch", "numpy", "numba", "pillow", "scipy")
+    return {"dissect": dissect.__version__, "python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _work(
+    request: RunRequest, config: Config, store: Store, progress: Progress, workers: int, record: RunRecord, data: ProbeSet,
+    network: LoadedNetwork, layers: tuple[LayerInfo, ...],
+) -> ProbeResult:  # fmt: skip
+    try:
+        settings = probe_settings(request, config, layers, workers)
+        result = probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
+        store.save_concepts(data.vocabulary.name, *concept_rows(data.vocabulary, result))
+        store.save_images(record.dataset_id, image_rows(data, result.image_files))
+        progress.start("score", len(result.layers), "layer")
+        for position, probed in enumerate(result.layers):
+            found = layer_result(probed, data.vocabulary, request, position, result)
+            store.write_layer(record.id, found)
+            progress.advance()
+        progress.done()
+        store.write_skipped(record.id, [(item.key, item.reason) for item in result.skipped])
+    except KeyboardInterrupt:
+        store.fail_run(record.id, "interrupted", interrupted=True)
+        raise
+    except DissectError as error:
+        store.fail_run(record.id, str(error))
+        raise
+    return result
+
+
+def probe_in_memory(network: LoadedNetwork, data: ProbeSet, request: RunRequest, config: Config, progress: Progress) -> ProbeResult:
+    """The probe alone, with no database: for notebooks and benchmarks."""
+    settings = probe_settings(request, config, chosen_layers(request, network), 1)
+    return probe(network, data, settings, Cache(config.cache), MemoryLedger(), progress)
