@@ -22,12 +22,12 @@ PRIME = np.uint64(0x100000001B3)
 OFFSET = np.uint64(0xCBF29CE484222325)
 
 
-def _compiled(parallel: bool) -> Callable[[_F], _F]:
+def compiled(parallel: bool) -> Callable[[_F], _F]:
     """`numba.njit` with the settings all kernels share, typed so that the checker keeps the function's signature."""
     return cast("Callable[[_F], _F]", numba.njit(cache=True, parallel=parallel, nogil=True))
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def sweep(
     bits: NDArray[Any], first: int, stop: int, shift: int, sign: int, seen: NDArray[np.bool_],
     top: NDArray[np.int64], least: NDArray[np.int64], unit_hash: NDArray[np.uint64],
@@ -52,7 +52,7 @@ def sweep(
             for unit in range(start, end):
                 k = unit - first
                 value_hash = unit_hash[unit]
-                highest = np.int64(-1)
+                highest = -1
                 lowest = least[unit]
                 for position in range(positions):
                     value = np.int64(bits[image, unit, position])
@@ -84,7 +84,7 @@ def sweep(
             sizes[k] = size
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def sweep_low(
     bits: NDArray[np.uint32], rows: NDArray[np.int64], starts: NDArray[np.int64], bins: NDArray[np.int32], first: int, stop: int,
     sizes: NDArray[np.int64], keys: NDArray[np.uint16], counts: NDArray[np.int64],
@@ -118,8 +118,10 @@ def sweep_low(
             sizes[2 * k + j] = size
 
 
-@_compiled(parallel=True)
-def union_sizes(offsets: NDArray[np.int64], keys: NDArray[np.uint16], offsets2: NDArray[np.int64], keys2: NDArray[np.uint16]) -> NDArray[np.int64]:
+@compiled(parallel=True)
+def union_sizes(
+    offsets: NDArray[np.int64], keys: NDArray[np.uint16], offsets2: NDArray[np.int64], keys2: NDArray[np.uint16]
+) -> NDArray[np.int64]:
     """How many different keys each unit has in two lists of sorted keys."""
     units = len(offsets) - 1
     sizes = np.zeros(units, np.int64)
@@ -135,7 +137,7 @@ def union_sizes(offsets: NDArray[np.int64], keys: NDArray[np.uint16], offsets2: 
     return sizes
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def union_fill(
     offsets: NDArray[np.int64], keys: NDArray[np.uint16], counts: NDArray[np.int64], low: NDArray[np.int64],
     offsets2: NDArray[np.int64], keys2: NDArray[np.uint16], counts2: NDArray[np.int64], low2: NDArray[np.int64],
@@ -157,10 +159,11 @@ def union_fill(
             place += 1
 
 
-@_compiled(parallel=True)
+@compiled(parallel=True)
 def keep_top(
-    maxima: NDArray[np.float32], seen: NDArray[np.bool_], image_index: NDArray[np.int64], image: NDArray[np.int32], activation: NDArray[np.float32]
-) -> None:
+    maxima: NDArray[np.float32], seen: NDArray[np.bool_], image_index: NDArray[np.int64],
+    image: NDArray[np.int32], activation: NDArray[np.float32],
+) -> None:  # fmt: skip
     """Take maxima (n, U) of images image_index (n,) into the running lists image, activation (U, K), best first, ties by image index."""
     images, units = maxima.shape
     count = image.shape[1]
@@ -188,8 +191,10 @@ def keep_top(
                 image[unit, place] = index
 
 
-@_compiled(parallel=False)
-def column_classes(stack: NDArray[np.uint16], classes: NDArray[np.uint32], first_pixel: NDArray[np.int64], pixels: NDArray[np.int64]) -> int:
+@compiled(parallel=False)
+def column_classes(
+    stack: NDArray[np.uint16], classes: NDArray[np.uint32], first_pixel: NDArray[np.int64], pixels: NDArray[np.int64]
+) -> int:
     """Give equal columns of stack (m, P) equal numbers 0.. in order of appearance. Returns how many there are.
 
     Fills classes (P,), first_pixel and pixels (P,): where a class appears first, and how often. Open addressing with full comparison;

@@ -50,7 +50,7 @@ class MapShard:
     @property
     def units(self) -> int:
         """Number of units U."""
-        return self.maxima.shape[1]
+        return int(self.maxima.shape[1])
 
     def pairs_above(self, cut: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(image, unit) of every included map whose maximum is above the unit's `cut` (U,), images ascending, then units."""

@@ -32,6 +32,8 @@ class Profile:
         or to the first (`first`).
     epsilon: added to the denominator; 0 means that an empty union scores 0.
     categories: the only categories scored, or None for all.
+    void: pixels that are void for a category leave A of its concepts (`out`), or stay in it as unlabelled ones do (`unlabelled`:
+        the published programs know no void).
     """
 
     name: str
@@ -45,6 +47,7 @@ class Profile:
     ties: Literal["intersection", "later", "first"]
     epsilon: float
     categories: tuple[str, ...] | None = None
+    void: Literal["out", "unlabelled"] = "out"
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -55,10 +58,12 @@ PROFILES: Mapping[str, Profile] = {
             "netdissect", ("float32",), "netdissect", "float32", "receptive_field", "holding", "multiplicity", "leak_no_area", "later",
             1e-20,
         ),
-        Profile("lite", ("float32",), "lite", "float64", "half_pixel", "touched", "multiplicity", "leak", "later", 1e-10),
+        Profile(
+            "lite", ("float32",), "lite", "float64", "half_pixel", "touched", "multiplicity", "leak", "later", 1e-10, void="unlabelled"
+        ),
         Profile(
             "compexp", ("float32",), "lite", "float64", "half_pixel", "all", "union", "drop", "first", 1e-10,
-            ("object", "part", "scene", "texture", "color"),
+            ("object", "part", "scene", "texture", "color"), "unlabelled",
         ),
     )
 }  # fmt: skip
