@@ -16,6 +16,7 @@ SETTINGS = {
     "cache_limit": "most bytes the activation cache may take (DISSECT_CACHE_LIMIT; default 20 GB)",
     "device": "auto, cpu, cuda or mps (DISSECT_DEVICE; default auto)",
     "batch_size": "images a forward pass (DISSECT_BATCH_SIZE; default 32)",
+    "data_root": "folder in which the relative roots of data-set cards are looked up (DISSECT_DATA_ROOT; default: none)",
     "cards": "further folders with cards, searched before the shipped ones (DISSECT_CARDS, separated like PATH)",
 }
 
@@ -30,6 +31,7 @@ class Config:
     device: str = "auto"
     batch_size: int = 32
     cards: tuple[Path, ...] = field(default=())
+    data_root: Path | None = None
 
     @property
     def cache(self) -> Path:
@@ -61,6 +63,7 @@ def resolve(environment: Mapping[str, str], file: Path | None = None, **options:
         device=_choice("device", values.get("device", "auto"), ("auto", "cpu", "cuda", "mps")),
         batch_size=_positive("batch_size", values.get("batch_size", 32)),
         cards=_folders(values.get("cards", ())),
+        data_root=_folder("data_root", values.get("data_root")),
     )
 
 
@@ -118,6 +121,14 @@ def _positive(name: str, value: object) -> int:
     if number < 1:
         raise UsageError(f"{name} is {value!r}. Give a whole number of at least 1.")
     return number
+
+
+def _folder(name: str, value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str | Path) or not str(value):
+        raise UsageError(f"{name} is {value!r}. Give the path of a folder.")
+    return Path(value).expanduser().absolute()
 
 
 def _folders(value: object) -> tuple[Path, ...]:

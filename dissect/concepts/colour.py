@@ -52,7 +52,8 @@ def name_pixels(rgb: NDArray[np.uint8]) -> LabelMap:
     index = steps[..., 0] << 12
     index |= steps[..., 1] << 6
     index |= steps[..., 2]
-    return _terms().take(index)
+    named: LabelMap = _terms().take(index)
+    return named
 
 
 class ColourNamed:
@@ -123,12 +124,14 @@ def _terms() -> LabelMap:
     numbers, anchors = _anchors()
     lab, wanted = to_lab(grid), to_lab(anchors)
     nearest = np.concatenate([_nearest(part, wanted) for part in np.array_split(lab, 16)])
-    return numbers[nearest]
+    terms: LabelMap = numbers[nearest]
+    return terms
 
 
 def _nearest(lab: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.intp]:
-    square = (anchors**2).sum(axis=1) - 2 * lab @ anchors.T
-    return square.argmin(axis=1)
+    square: NDArray[np.float64] = (anchors**2).sum(axis=1) - 2 * lab @ anchors.T
+    nearest: NDArray[np.intp] = square.argmin(axis=1)
+    return nearest
 
 
 def _anchors() -> tuple[LabelMap, NDArray[np.float64]]:

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,9 +84,7 @@ class PngCsv(FileSet):
     def read(self, entry: Entry) -> Labels:
         stored: dict[Path, NDArray[np.uint8 | np.uint16]] = {}
         planes = []
-        paths = entry.source
-        assert isinstance(paths, tuple)
-        for decoder, path in zip(self._decoders, paths, strict=True):
+        for decoder, path in zip(self._decoders, cast(tuple[Path, ...], entry.source), strict=True):
             if decoder.rule.optional and not path.is_file():
                 continue
             if path not in stored:
@@ -113,7 +112,7 @@ def open_png_csv(card: DataCard) -> PngCsv:
     vocabulary, ids = _vocabulary(card, rules)
     decoders = tuple(_decoder(card, rule, ids) for rule in rules)
     found = _from_pattern(card, str(images)) if index is None else _from_index(card, index, image)
-    entries = sorted((_entry(card, rules, path, fields) for path, fields in found), key=lambda e: (_name(e.path), e.key))
+    entries = sorted((_entry(card, rules, path, fields) for path, fields in found), key=lambda entry: (entry.path.stem, entry.key))
     shared = sorted({rule.classes_path for rule in rules})
     return PngCsv(card, entries, vocabulary, decoders, shared)
 
@@ -276,7 +275,3 @@ def _filled(card: DataCard, pattern: str, fields: Mapping[str, str]) -> str:
     if missing:
         raise CardError(f"{card.path}: {pattern!r} needs {', '.join(missing)}; an image has {', '.join(sorted(fields))}. Mend the pattern.")
     return _FIELD.sub(lambda match: fields[match[1]], pattern)
-
-
-def _name(path: Path) -> str:
-    return path.stem
