@@ -1,0 +1,225 @@
+"""The fast forward path: batch norm folded into the convolution before it, and channels_last memory for convolutional networks.
+
+Which pairs may be folded is not read from names but watched: in one pass, a convolution's output tensor must be taken by exactly one
+operation, and that must be its batch norm. Folding changes what the convolution itself gives; its plain copy is kept for whoever asks
+for that layer. The whole is checked against the plain path when the network is loaded, and undone if it does not agree.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from dissect.network.discover import forward, probe_batch
+from dissect.network.forms import first_tensor
+
+TOLERANCE = 1e-4
+"""Largest difference from the plain path, relative to a layer's largest value, that float32 rounding is allowed to make."""
+SAMPLED = 20_000
+"""Values of each output that are compared."""
+
+
+@dataclass
+class FastPath:
+    """What was changed, and how to change it back. `plain` holds the convolutions as they were, by their folded names."""
+
+    channels_last: bool = False
+    plain: dict[str, nn.Conv2d] = field(default_factory=dict)
+    undo: list[Callable[[], None]] = field(default_factory=list)
+
+    def revert(self, network: nn.Module) -> None:
+        """Back to the plain path."""
+        for step in reversed(self.undo):
+            step()
+        if self.channels_last:
+            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.undo, self.plain, self.channels_last = [], {}, False
+
+
+def make_fast(network: nn.Module, input_size: tuple[int, int], device: torch.device) -> tuple[FastPath, list[str]]:
+    """Fold, change the memory format, compare with the plain path, and undo all of it if they disagree. Also gives notes."""
+    path = FastPath()
+    batch = probe_batch(input_size, device)
+    before = _outputs(network, batch, input_size)
+    try:
+        for name, convolution, norm in foldable(network, batch, input_size):
+            _fold(network, name, convolution, norm, path)
+        if sum(isinstance(module, nn.Conv2d) for module in network.modules()) > 1:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            path.channels_last = True
+            batch = batch.to(memory_format=torch.channels_last)
+        after = _outputs(network, batch, input_size)
+        worst, where = _difference(before, after, set(path.plain))
+    except Exception as error:  # a network that looks at its own modules may break in any way
+        path.revert(network)
+        return path, [f"the fast path is not used: it fails on this network ({type(error).__name__}: {str(error)[:100]})"]
+    if worst > TOLERANCE:
+        path.revert(network)
+        return path, [f"the fast path is not used: {where} differs by {worst:.1e} from the plain one"]
+    return path, []
+
+
+def foldable(network: nn.Module, batch: torch.Tensor, input_size: tuple[int, int]) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Pairs of a convolution and the batch norm that alone takes its output."""
+    names = {id(module): name for name, module in network.named_modules()}
+    watch = _Watch()
+    convolutions: dict[int, nn.Conv2d] = {}
+    norms: dict[int, tuple[nn.BatchNorm2d, int]] = {}
+    calls: dict[int, int] = {}
+
+    def after_convolution(module: nn.Module, _arguments: object, output: torch.Tensor) -> None:
+        calls[id(module)] = calls.get(id(module), 0) + 1
+        if isinstance(module, nn.Conv2d):
+            convolutions[id(output)] = module
+            watch.follow(output)
+
+    def before_norm(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        calls[id(module)] = calls.get(id(module), 0) + 1
+        if isinstance(module, nn.BatchNorm2d) and arguments and id(arguments[0]) in convolutions:
+            norms[id(arguments[0])] = (module, watch.uses[id(arguments[0])])
+
+    handles = []
+    for module in network.modules():
+        if type(module) is nn.Conv2d:
+            handles.append(module.register_forward_hook(after_convolution))
+        elif type(module) is nn.BatchNorm2d:
+            handles.append(module.register_forward_pre_hook(before_norm))
+    try:
+        with watch:
+            forward(network, batch, input_size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    shared = _shared_parameters(network)
+    pairs = []
+    for key, (norm, used_before) in norms.items():
+        convolution = convolutions[key]
+        alone = used_before == 0 and watch.uses[key] == 1 and calls[id(convolution)] == 1 and calls[id(norm)] == 1
+        if alone and _simple(convolution, norm) and not shared & {id(item) for item in (convolution.weight, norm.weight)}:
+            pairs.append((names[id(convolution)], convolution, norm))
+    return pairs
+
+
+class _Watch(TorchFunctionMode):
+    """Counts how many operations that give tensors take each followed tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uses: dict[int, int] = {}
+        self._kept: list[torch.Tensor] = []
+
+    def follow(self, tensor: torch.Tensor) -> None:
+        self.uses[id(tensor)] = 0
+        self._kept.append(tensor)  # or its id would be given to another tensor
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Iterable[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if first_tensor(result) is not None:
+            for item in _flat([*args, *(kwargs or {}).values()]):
+                if id(item) in self.uses:
+                    self.uses[id(item)] += 1
+        return result
+
+
+def _flat(items: Iterable[Any]) -> Iterable[Any]:
+    for item in items:
+        if isinstance(item, list | tuple):
+            yield from _flat(item)
+        else:
+            yield item
+
+
+def _simple(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
+    hooked = any((module._forward_hooks or module._forward_pre_hooks) for module in (convolution, norm))
+    parametrised = hasattr(convolution, "parametrizations") or hasattr(norm, "parametrizations")
+    return not hooked and not parametrised and norm.running_mean is not None and norm.num_features == convolution.out_channels
+
+
+def _shared_parameters(network: nn.Module) -> set[int]:
+    seen: set[int] = set()
+    twice: set[int] = set()
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            (twice if id(parameter) in seen else seen).add(id(parameter))
+    return twice
+
+
+def _fold(network: nn.Module, name: str, convolution: nn.Conv2d, norm: nn.BatchNorm2d, path: FastPath) -> None:
+    """Scale the filters, move the bias, and let an Identity stand in for the norm under each of its names."""
+    path.plain[name] = copy.deepcopy(convolution).requires_grad_(False)
+    weight, bias = convolution.weight, convolution.bias
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        return
+    with torch.no_grad():
+        # in float64, so that folding adds one rounding and not three
+        scale = torch.rsqrt(variance.double() + norm.eps) * (1.0 if norm.weight is None else norm.weight.double())
+        shift = (0.0 if bias is None else bias.double()) - mean.double()
+        offset = shift * scale + (0.0 if norm.bias is None else norm.bias.double())
+        convolution.weight = nn.Parameter((weight.double() * scale[:, None, None, None]).to(weight.dtype), requires_grad=False)
+        convolution.bias = nn.Parameter(offset.to(weight.dtype), requires_grad=False)
+
+    def unfold() -> None:
+        convolution.weight = weight
+        convolution.bias = bias
+
+    path.undo.append(unfold)
+    _replace(network, norm, nn.Identity(), path)
+
+
+def _replace(network: nn.Module, old: nn.Module, new: nn.Module, path: FastPath) -> None:
+    places = [(parent, name) for parent in network.modules() for name, child in parent._modules.items() if child is old]
+    for parent, name in places:
+        parent._modules[name] = new
+
+    def put_back() -> None:
+        for parent, name in places:
+            parent._modules[name] = old
+
+    path.undo.append(put_back)
+
+
+def _outputs(network: nn.Module, batch: torch.Tensor, input_size: tuple[int, int]) -> dict[str, torch.Tensor]:
+    """A spread of values of every module's (last) output, in an order that no memory format changes."""
+    kept: dict[str, torch.Tensor] = {}
+
+    def keep(name: str, output: object) -> None:
+        tensor = first_tensor(output)
+        if tensor is not None and tensor.is_floating_point():
+            flat = tensor.detach().reshape(-1)
+            kept[name] = flat[:: max(1, flat.numel() // SAMPLED)].clone()
+
+    handles = [
+        module.register_forward_hook(lambda _module, _arguments, output, name=name: keep(name, output))
+        for name, module in network.named_modules()
+    ]
+    try:
+        forward(network, batch, input_size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return kept
+
+
+def _difference(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor], folded: set[str]) -> tuple[float, str]:
+    """The largest relative difference, and the layer it is in. Outputs of folded convolutions are meant to differ."""
+    worst, where = 0.0, ""
+    for name, plain in before.items():
+        if name in folded:
+            continue
+        other = after.get(name)
+        if other is None or other.shape != plain.shape:
+            return float("inf"), name
+        scale = float(plain.abs().max())
+        relative = float((other - plain).abs().max()) / scale if scale > 0 else float(other.abs().max())
+        if not relative <= worst:
+            worst, where = relative, name
+    return worst, where or "the output"
