@@ -39,7 +39,7 @@ class Active:
     image: Int64
     unit: Int64
     offsets: Int64
-    positions: NDArray[np.uint16] | NDArray[np.uint32]
+    positions: NDArray[Any]
     triple_offsets: Int64
     triple_local: NDArray[np.uint16]
     triple_count: Int64

@@ -52,19 +52,21 @@ def sweep(
             for unit in range(start, end):
                 k = unit - first
                 value_hash = unit_hash[unit]
-                highest = -1
+                highest = np.int64(-1)
                 lowest = least[unit]
                 for position in range(positions):
                     value = np.int64(bits[image, unit, position])
                     value_hash = (value_hash ^ np.uint64(value)) * PRIME
                     # Negative values count downwards from the sign bit, and -0.0 falls on +0.0.
-                    key = value + sign if value < sign else 2 * sign - 1 - value + np.int64(value == sign)
+                    key = np.int64(value + sign if value < sign else 2 * sign - 1 - value + np.int64(value == sign))
                     place = key >> shift
                     table[k, place] += np.uint32(1)
                     if shift:
                         low_table[k, place] += value & 0xFFFF
-                    highest = max(highest, key)
-                    lowest = min(lowest, key)
+                    if key > highest:
+                        highest = key
+                    if key < lowest:
+                        lowest = key
                 unit_hash[unit] = (value_hash ^ (value_hash >> np.uint64(29))) * PRIME
                 top[image, unit] = highest
                 least[unit] = lowest

@@ -1,0 +1,106 @@
+"""The concepts that describe a unit best: overall, in each category, and the next ones.
+
+The order between equal scores is the profile's: the larger intersection and then concept order (ours), the later category and the
+later label, or the first. A score of 0 is no label, and dead and constant units have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dissect.errors import ShapeError, UsageError
+from dissect.probe.profile import Profile
+from dissect.score.count import ConceptScores, Counts, FloatArray, reachable
+
+UNLABELLED_STATES = ("dead", "constant")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Concepts of units in the order of their scores. Shape of every array: (U, X); what X runs over is said by the function.
+
+    concept int64: internal id, 0 for the leaked label 0, -1 where there is none. score float64, 0 where there is none; intersection,
+    unit_area, concept_area int64; reachable float64: the highest IoU possible with these areas.
+    """
+
+    concept: Counts
+    score: FloatArray
+    intersection: Counts
+    unit_area: Counts
+    concept_area: Counts
+    reachable: FloatArray
+
+
+def best_concept(scores: ConceptScores, states: Sequence[str], profile: Profile) -> Ranked:
+    """(U, 1): the best concept of every unit. `states` (U,): of `UnitStats`."""
+    return top_concepts(scores, states, profile, 1)
+
+
+def top_concepts(scores: ConceptScores, states: Sequence[str], profile: Profile, count: int = 10) -> Ranked:
+    """(U, count): the best concepts of every unit, best first, over all categories."""
+    return _ranked(scores, _usable(scores, states), profile, count)
+
+
+def best_per_category(scores: ConceptScores, states: Sequence[str], profile: Profile, categories: int) -> Ranked:
+    """(U, K): the best concept of every unit in each of K categories (primary categories)."""
+    parts = [top_per_category(scores, states, profile, category, 1) for category in range(categories)]
+    if not parts:
+        return _take(scores, np.zeros((len(states), 0), np.int64), np.zeros((len(states), 0), np.bool_))
+    names = ("concept", "score", "intersection", "unit_area", "concept_area", "reachable")
+    return Ranked(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+
+
+def top_per_category(scores: ConceptScores, states: Sequence[str], profile: Profile, category: int, count: int) -> Ranked:
+    """(U, count): the best concepts of one category, best first."""
+    return _ranked(scores, _usable(scores, states) & (scores.category == category), profile, count)
+
+
+def _usable(scores: ConceptScores, states: Sequence[str]) -> NDArray[np.bool_]:
+    """(U, C) pairs that may be labels."""
+    if len(states) != len(scores.iou):
+        raise ShapeError(f"{len(states)} unit states for the scores of {len(scores.iou)} units.")
+    alive = np.array([state not in UNLABELLED_STATES for state in states], np.bool_)
+    usable: NDArray[np.bool_] = (scores.iou > 0) & scores.scored & alive[:, None]
+    return usable
+
+
+def _ranked(scores: ConceptScores, usable: NDArray[np.bool_], profile: Profile, count: int) -> Ranked:
+    if count < 1:
+        raise UsageError(f"at least one concept per unit must be kept, not {count}.")
+    units, columns = usable.shape
+    order = np.zeros((units, count), np.int64)
+    found = np.zeros((units, count), np.bool_)
+    score = np.where(usable, scores.iou, -1.0)
+    wanted = min(count, columns)
+    # Only columns that reach the count-th score compete; sorting all of them would cost more than counting the pixels did.
+    bar = np.partition(score, columns - wanted, axis=1)[:, columns - wanted] if wanted else np.zeros(units)
+    for unit in range(units):
+        candidates = np.flatnonzero(usable[unit] & (score[unit] >= bar[unit]))
+        chosen = candidates[_order(scores, unit, candidates, profile)][:count]
+        order[unit, : len(chosen)], found[unit, : len(chosen)] = chosen, True
+    return _take(scores, order, found)
+
+
+def _order(scores: ConceptScores, unit: int, columns: Counts, profile: Profile) -> NDArray[np.int64]:
+    """Indices that put columns in order, best first."""
+    value = -scores.iou[unit, columns]
+    if profile.ties == "intersection":
+        return np.lexsort((columns, -scores.intersection[unit, columns], value)).astype(np.int64)
+    if profile.ties == "later":
+        return np.lexsort((-columns, -scores.category[columns], value)).astype(np.int64)
+    return np.lexsort((columns, value)).astype(np.int64)
+
+
+def _take(scores: ConceptScores, order: Counts, found: NDArray[np.bool_]) -> Ranked:
+    """Gather what is known of the columns `order` (U, X)."""
+    unit = np.arange(len(order))[:, None]
+    intersection = np.where(found, scores.intersection[unit, order], 0) if order.size else order
+    unit_area = np.where(found, scores.unit_area[unit, order], 0) if order.size else order
+    concept_area = np.where(found, scores.concept_area[order], 0) if order.size else order
+    score = np.where(found, scores.iou[unit, order], 0.0) if order.size else order.astype(np.float64)
+    concept = np.where(found, scores.concept[order], -1) if order.size else order
+    return Ranked(concept, score, intersection, unit_area, concept_area, reachable(unit_area, concept_area))
