@@ -23,7 +23,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "dissect" else [node.module or ""]
-        found |= {name.split(".")[1] for name in names if name.startswith("dissect.")}
+        found |= {name.split(".")[1] for name in names if name.startswith("dissect.") and name != "dissect.__version__"}
     return found
 
 

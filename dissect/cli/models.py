@@ -44,7 +44,7 @@ def list_models(context: typer.Context, form: FormatOption = None) -> None:
 
 
 @group.command("show")
-def show_model(context: typer.Context, model: Model, weights: Weights = None, trust: Trust = False, partial: Annotated[bool, typer.Option("--partial")] = False) -> None:
+def show_model(context: typer.Context, model: Model, weights: Weights = None, trust: Trust = False, partial: Annotated[bool, typer.Option("--partial", help="Accept weights that do not fill the network.")] = False) -> None:
     """Load a network and show what is known of it: weights, preprocessing, what of the checkpoint was used.
 
     Example: dissect models show demo
