@@ -10,9 +10,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
+
+from dissect.errors import NotFoundError, StorageError
+from dissect.store import layers, migrate, results, runs, schema_version, units, write
+from dissect.store.database import make_engine, parse_url, reading, redacted, sqlite_file, writing
 from dissect.store.records import (
     CheckpointRecord,
     ConceptEdge,
@@ -42,6 +49,9 @@ if TYPE_CHECKING:
 class Store:
     """An open database. Safe to use from several threads; one process writes at a time, others wait for it."""
 
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
         """Open the database at a SQLAlchemy URL (`sqlite:///file`, `postgresql://user@host/name`).
@@ -55,11 +65,18 @@ class Store:
             StoreError: it cannot be opened, is damaged, is no database of ours, or is newer than this program.
             MissingExtraError: PostgreSQL without its driver.
         """
-        raise NotImplementedError
+        address = parse_url(url)
+        engine = make_engine(address)
+        try:
+            _prepare(engine, create)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
 
     def close(self) -> None:
         """Close every connection."""
-        raise NotImplementedError
+        self._engine.dispose()
 
     def __enter__(self) -> Store:
         return self
@@ -70,31 +87,37 @@ class Store:
     @property
     def url(self) -> str:
         """The database's address with its password hidden."""
-        raise NotImplementedError
+        return redacted(self._engine.url.render_as_string(hide_password=False))
 
     def save_model(self, model: ModelRecord) -> int:
         """Make a network known, or bring its row up to date. Returns its id."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return write.save_model(connection, model)
 
     def save_checkpoint(self, model_id: int, checkpoint: CheckpointRecord) -> int:
         """Make one set of weights known, or bring its row up to date. Returns its id."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return write.save_checkpoint(connection, model_id, checkpoint)
 
     def save_layer(self, checkpoint_id: int, layer: LayerRecord) -> int:
         """Make a layer, its units and its aliases known. Returns the layer's id. `write_layer` does this itself."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return write.save_layer(connection, checkpoint_id, layer)
 
     def save_dataset(self, dataset: DatasetRecord) -> int:
         """Make a data set known by its content hash. Returns its id."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return write.save_dataset(connection, dataset)
 
     def save_images(self, dataset_id: int, images: Iterable[ImageEntry]) -> None:
         """Make images known by their index; what was unknown of a known image (size, sha256) is filled in."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            write.save_images(connection, dataset_id, images)
 
     def save_concepts(self, vocabulary: str, concepts: Sequence[ConceptEntry], edges: Sequence[ConceptEdge] = ()) -> None:
         """Make the concepts of a vocabulary known by (category, name), with synonyms and ties between them."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            write.save_concepts(connection, vocabulary, concepts, edges)
 
     def begin_run(self, spec: RunSpec) -> RunRecord:
         """Begin a run, or take up the one with the same fingerprint.
@@ -102,21 +125,25 @@ class Store:
         `found` of the answer is None for a new run, else the state it was met in. A run that is `done` stays so: there is nothing to
         do. Any other becomes `running`.
         """
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return runs.begin(connection, spec)
 
     def finish_run(self, run_id: int) -> RunRecord:
         """Mark a run as done."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return runs.end(connection, run_id, "done")
 
     def fail_run(self, run_id: int, message: str, *, interrupted: bool = False) -> RunRecord:
         """Mark a run as failed (or interrupted), with the reason. It can be begun again."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return runs.end(connection, run_id, "interrupted" if interrupted else "failed", message)
 
     def runs(
         self, *, model: str | None = None, dataset: str | None = None, state: str | None = None, method: str | None = None, limit: int = 100
     ) -> list[RunRecord]:
         """Runs, newest first."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return runs.listed(connection, model, dataset, state, method, limit)
 
     def run(self, reference: int | str) -> RunRecord:
         """One run by number, by the beginning of its fingerprint (4 digits or more), or "latest".
@@ -124,11 +151,13 @@ class Store:
         Raises:
             NotFoundError: there is none, or several begin so; the message lists what there is.
         """
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return runs.find(connection, reference)
 
     def delete_run(self, run_id: int) -> list[CacheStage]:
         """Delete a run, its rows, and the stages that no other run uses. Returns those: their cache folders can go."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            return runs.delete_run(connection, run_id)
 
     def write_layer(self, run_id: int, result: LayerResult) -> None:
         """Write one layer of a run in one transaction; what the run held of this layer before is replaced.
@@ -137,31 +166,39 @@ class Store:
             NotFoundError: no such run.
             StoreError: a concept or an image is unknown (save them first), or a unit index is out of range.
         """
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            results.write_layer(connection, run_id, result)
 
     def write_skipped(self, run_id: int, skipped: Iterable[tuple[str, str]]) -> None:
         """Replace the list of (key, reason) of images that this run left out."""
-        raise NotImplementedError
+        with writing(self._engine) as connection:
+            runs.write_skipped(connection, run_id, skipped)
 
     def ledger(self, run_id: int | None = None, *, lease_seconds: float = 1800.0, clock: Callable[[], float] | None = None) -> SqlLedger:
         """The queue of shards; stages it opens belong to the run. `clock` replaces the database's clock (seconds since 1970)."""
-        raise NotImplementedError
+        from dissect.store.ledger import SqlLedger
+
+        return SqlLedger(self._engine, run_id, lease_seconds=lease_seconds, clock=clock)
 
     def skipped(self, run_id: int) -> list[SkippedView]:
         """Images that a run left out, by key."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return runs.skipped(connection, run_id)
 
     def progress(self, run_id: int) -> list[StageProgress]:
         """How far each stage of a run is."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return runs.progress(connection, run_id)
 
     def layers(self, run_id: int) -> list[LayerSummary]:
         """The layers of a run in order of computation, each in numbers."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return layers.layers(connection, run_id)
 
     def layer_summary(self, run_id: int, layer: str) -> LayerSummary:
         """One layer of a run (by name or alias) in numbers; `NotFoundError` lists the layers there are."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return layers.layer_summary(connection, run_id, layer)
 
     def units(
         self, filters: UnitFilter | None = None, *, order: str = "score", limit: int = 50, after: str | None = None, exemplars: int = 5
@@ -170,7 +207,10 @@ class Store:
 
         order: `score` (best first), `index`, `concept` or `category`. after: the cursor of the last unit of the page before.
         """
-        raise NotImplementedError
+        filters = filters or UnitFilter()
+        page = units.page(order, limit, after, exemplars, filters.q)
+        with reading(self._engine) as connection:
+            return units.units(connection, filters, page)
 
     def unit(
         self, model: str | None, layer: str, index: int, *, run: int | str | None = None, exemplars: int = 15
@@ -180,7 +220,8 @@ class Store:
         Raises:
             NotFoundError: no such run, model, layer (near names are listed) or unit.
         """
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return units.unit(connection, model, layer, index, run, exemplars)
 
     def search(
         self, text: str, filters: UnitFilter | None = None, *, limit: int = 50, after: str | None = None, exemplars: int = 5
@@ -189,17 +230,51 @@ class Store:
 
         A word that ends in `*` stands for all words that begin so. No other sign has a meaning.
         """
-        raise NotImplementedError
+        filters = replace(filters or UnitFilter(), q=text)
+        return self.units(filters, limit=limit, after=after, exemplars=exemplars)
 
     def concepts(self, *, vocabulary: str | None = None, category: str | None = None, run: int | str | None = None) -> list[ConceptView]:
         """Concepts by category and name, each with the number of detector units that carry it."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return layers.concepts(connection, vocabulary, category, run)
 
     def counts(self) -> dict[str, int]:
         """Number of rows of every table."""
-        raise NotImplementedError
+        with reading(self._engine) as connection:
+            return migrate.row_counts(connection)
+
+    @property
+    def engine(self) -> Engine:
+        """The connections, for `dissect db` (migrations, checks, backup)."""
+        return self._engine
 
 
-def redacted(url: str) -> str:
-    """A database URL as it may be shown: without its password."""
-    raise NotImplementedError
+def connect(url: str) -> Engine:
+    """Connections to a database of any schema, for `dissect db upgrade`, `current` and `check`; nothing is created.
+
+    Raises:
+        UsageError, MissingExtraError: as `Store.open`.
+    """
+    return make_engine(parse_url(url))
+
+
+def _prepare(engine: Engine, create: bool) -> None:
+    """Make the tables of a new database; refuse one that this program cannot work with."""
+    file = sqlite_file(engine.url)
+    if file is not None and not file.exists():
+        if not create:
+            raise NotFoundError(f"there is no database {file}. `dissect run` or `dissect demo` makes one; --db names another.")
+        _make_folder(file.parent)
+    revision = migrate.current(engine)
+    if revision is None and create:
+        revision = migrate.upgrade(engine)
+    if revision is None:
+        raise NotFoundError(f"the database {redacted(engine.url.render_as_string())} is empty. `dissect db upgrade` makes its tables.")
+    schema_version.check(engine, revision)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {folder} for the database: {error.strerror}. Choose another with --db.") from error

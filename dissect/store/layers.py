@@ -1,0 +1,112 @@
+"""Reading layers and concepts in numbers. Every function works inside its caller's transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from dissect.errors import NotFoundError
+from dissect.store import runs, schema
+from dissect.store.details import pair
+from dissect.store.units import is_layer
+from dissect.store.views import ConceptView, LayerSummary
+
+
+def layers(connection: Connection, run_id: int) -> list[LayerSummary]:
+    """The layers of a run, in order of computation."""
+    runs.resolve(connection, run_id)
+    return _summaries(connection, run_id, _query(run_id))
+
+
+def layer_summary(connection: Connection, run_id: int, layer: str) -> LayerSummary:
+    """One layer of a run, by name or alias.
+
+    Raises:
+        NotFoundError: the run has no such layer; those it has are listed.
+    """
+    found = _summaries(connection, run_id, _query(run_id).where(is_layer(layer)))
+    if not found:
+        names = ", ".join(summary.layer for summary in layers(connection, run_id)) or "none yet"
+        raise NotFoundError(f"run {run_id} has no layer {layer!r}. Its layers: {names}.")
+    return found[0]
+
+
+def _query(run_id: int) -> Select[Any]:
+    here, layer = schema.run_layer, schema.layer
+    query = select(here, layer).join(layer, layer.c.id == here.c.layer_id).where(here.c.run_id == run_id)
+    return query.order_by(layer.c.position, layer.c.id)
+
+
+def _summaries(connection: Connection, run_id: int, query: Select[Any]) -> list[LayerSummary]:
+    rows = connection.execute(query).mappings().all()
+    aliases, states = _aliases(connection, [row["id"] for row in rows]), _states(connection, run_id)
+    return [
+        LayerSummary(
+            run_id=run_id, layer=row["name"], aliases=tuple(sorted(aliases.get(row["id"], ()))), position=row["position"],
+            units=row["units"], map_size=pair(row["map_height"], row["map_width"]), form=row["form"], fingerprint=row["fingerprint"],
+            activation_dtype=row["activation_dtype"], label_size=pair(row["label_height"], row["label_width"]), images=row["images"],
+            states=states.get(row["id"], {}), threshold=row["threshold"], detectors=row["detectors"], unique=row["unique_detectors"],
+            unique_by_category=row["unique_by_category"], by_category=row["by_category"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _aliases(connection: Connection, layer_ids: list[int]) -> dict[int, list[str]]:
+    alias = schema.layer_alias
+    found: dict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(select(alias).where(alias.c.layer_id.in_(layer_ids))):
+        found[row.layer_id].append(row.alias)
+    return found
+
+
+def _states(connection: Connection, run_id: int) -> dict[int, dict[str, int]]:
+    stat, unit = schema.unit_stat, schema.unit
+    query = select(unit.c.layer_id, stat.c.state, func.count()).join(unit, unit.c.id == stat.c.unit_id).where(stat.c.run_id == run_id)
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for layer_id, state, number in connection.execute(query.group_by(unit.c.layer_id, stat.c.state)):
+        found[layer_id][state] = number
+    return found
+
+
+def concepts(connection: Connection, vocabulary: str | None, category: str | None, run: int | str | None) -> list[ConceptView]:
+    """Concepts by category and name, with the number of units whose label they are."""
+    table = schema.concept
+    query = select(table.c.id, table.c.vocabulary, table.c.name, table.c.synonyms, schema.category.c.name.label("category"))
+    query = query.join(schema.category, schema.category.c.id == table.c.category_id)
+    for column, value in ((table.c.vocabulary, vocabulary), (schema.category.c.name, category)):
+        if value is not None:
+            query = query.where(column == value)
+    rows = connection.execute(query).all()
+    broader, narrower = _ties(connection)
+    carried = _carried(connection, None if run is None else runs.resolve(connection, run))
+    views = [
+        ConceptView(
+            row.vocabulary, row.category, row.name, tuple(row.synonyms),
+            tuple(sorted(broader.get(row.id, ()))), tuple(sorted(narrower.get(row.id, ()))), carried.get(row.id, 0),
+        )
+        for row in rows
+    ]  # fmt: skip
+    return sorted(views, key=lambda view: (view.vocabulary, view.category, view.name))
+
+
+def _ties(connection: Connection) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    edge, low, high = schema.concept_edge, schema.concept.alias("low"), schema.concept.alias("high")
+    query = select(edge.c.source_id, edge.c.target_id, low.c.name.label("low"), high.c.name.label("high"))
+    query = query.join(low, low.c.id == edge.c.source_id).join(high, high.c.id == edge.c.target_id).where(edge.c.kind == "broader")
+    broader, narrower = defaultdict(list), defaultdict(list)
+    for row in connection.execute(query):
+        broader[row.source_id].append(row.high)
+        narrower[row.target_id].append(row.low)
+    return broader, narrower
+
+
+def _carried(connection: Connection, run_id: int | None) -> dict[int, int]:
+    link, label = schema.label_concept, schema.label
+    query = select(link.c.concept_id, func.count()).join(label, label.c.id == link.c.label_id).group_by(link.c.concept_id)
+    query = query.where(label.c.kind == "concept", label.c.rank == 1, label.c.detector.is_(True))
+    if run_id is not None:
+        query = query.where(label.c.run_id == run_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
