@@ -12,7 +12,6 @@ from typing import Literal
 
 from dissect.fingerprint import Plain
 
-Measure = Literal["iou", "auroc"]
 LabelKind = Literal["masks", "image", "none"]
 
 
@@ -44,9 +43,9 @@ class ReportExemplar:
 class ReportLabel:
     """One thing that a method says about a unit, with everything needed to believe or to doubt it.
 
-    kind: `concept`, `formula` or `description`. score: what `measure` names, in [0, 1]. intersection, unit_area, concept_area: I, A
-    and G in pixels (None for AUROC). reachable: the highest IoU this concept could have at this threshold.
-    held_out, interval, p, q: None where the test was not made. detector: whether the rule of this run counts it.
+    kind: `concept`, `formula` or `description`. score: what `measure` names (`iou`, `auroc`, or a method's own, such as `pmi`).
+    intersection, unit_area, concept_area: I, A and G in pixels (None for AUROC). reachable: the highest IoU this concept could have
+    at this threshold. held_out, interval, p, q: None where the test was not made. detector: whether the rule of this run counts it.
     effect: words on the causal effect, None where it was not measured.
     """
 
@@ -55,7 +54,7 @@ class ReportLabel:
     category: str | None = None
     method: str = "netdissect"
     profile: str | None = None
-    measure: Measure = "iou"
+    measure: str = "iou"
     score: float | None = None
     intersection: int | None = None
     unit_area: int | None = None

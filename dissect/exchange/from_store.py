@@ -1,0 +1,160 @@
+"""A run as the database holds it, turned into what a report shows. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dissect.exchange.summary import HUES
+from dissect.exchange.view import LabelKind, ReportExemplar, ReportImage, ReportLabel, ReportLayer, ReportRun, ReportUnit
+from dissect.store import Store
+from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
+
+UNITS_AT_ONCE = 256
+EXEMPLARS = 15
+
+
+def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None) -> ReportRun:
+    """Everything a report of one run shows.
+
+    thumbnail_folder: `<cache>/thumbs`; an image whose thumbnail is not there is shown as a placeholder.
+
+    Raises:
+        NotFoundError: there is no such run.
+    """
+    record = store.run(run_id)
+    images: dict[int, ReportImage] = {}
+    summaries = store.layers(record.id)
+    layers = tuple(_layer(store, record, summary, images, thumbnail_folder) for summary in summaries)
+    kind: LabelKind = "image" if record.label_kind == "image" else "none" if record.label_kind == "none" else "masks"
+    threshold = next((summary.threshold for summary in summaries if summary.threshold is not None), None)
+    return ReportRun(
+        run=str(record.id),
+        network=record.model,
+        dataset=record.dataset,
+        layers=layers,
+        images=images,
+        image_count=record.images,
+        label_kind=kind,
+        categories=_categories(store, record),
+        profile=record.profile,
+        quantile=record.quantile,
+        detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} > {0.04 if threshold is None else threshold:g}",
+        fingerprint=record.fingerprint,
+        created=record.created_at.strftime("%Y-%m-%d %H:%M UTC"),
+        duration=(record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None,
+        state=record.state,
+        skipped=tuple((skipped.key, skipped.reason) for skipped in store.skipped(record.id)),
+        settings=dict(record.settings),
+        versions=dict(record.versions),
+    )
+
+
+def _categories(store: Store, record: RunRecord) -> tuple[str, ...]:
+    """The vocabulary's categories: those with a hue of their own first, in the order of the hues, then by name."""
+    found = {concept.category for concept in store.concepts(run=record.id)}
+    return tuple(sorted(found, key=lambda name: (HUES.index(name) if name in HUES else len(HUES), name)))
+
+
+def _layer(
+    store: Store, record: RunRecord, summary: LayerSummary, images: dict[int, ReportImage], thumbnails: Path | None
+) -> ReportLayer:
+    units = []
+    for unit in _units(store, record, summary.layer):
+        for exemplar in unit.exemplars:
+            if exemplar.image_index not in images:
+                images[exemplar.image_index] = ReportImage(exemplar.key, thumbnail_path(thumbnails, exemplar.sha256))
+        units.append(report_unit(unit))
+    details = {
+        "form of the output": summary.form or "not known",
+        "activations kept as": summary.activation_dtype or "not known",
+        "fingerprint of the counts": summary.fingerprint or "not known",
+    } | ({"other names": ", ".join(summary.aliases)} if summary.aliases else {})
+    return ReportLayer(
+        name=summary.layer, units=tuple(units), map_size=summary.map_size, label_size=summary.label_size, details=details,
+        unique_best=summary.unique, unique_per_category=summary.unique_by_category,
+    )  # fmt: skip
+
+
+def _units(store: Store, record: RunRecord, layer: str) -> Iterator[UnitView]:
+    after: str | None = None
+    filters = UnitFilter(run=record.id, layer=layer)
+    while page := store.units(filters, order="index", limit=UNITS_AT_ONCE, after=after, exemplars=EXEMPLARS):
+        yield from page
+        after = page[-1].cursor
+
+
+def thumbnail_path(folder: Path | None, sha256: str | None) -> Path | None:
+    """Where the cache keeps the thumbnail of the image with this content; None if it is not there."""
+    if folder is None or not sha256:
+        return None
+    path = folder / sha256[:2] / f"{sha256}-112.webp"
+    return path if path.is_file() else None
+
+
+def report_unit(unit: UnitView) -> ReportUnit:
+    """One unit. The label is the store's headline; the best of every other method stands beside it."""
+    stats, label = unit.stats, unit.label
+    size = next((exemplar.mask_size for exemplar in unit.exemplars if exemplar.mask_size), None)
+    measure = label.score_kind if label is not None else "iou"
+    others = [other for other in unit.labels if other.rank == 1 and (label is None or other.id != label.id)]
+    return ReportUnit(
+        index=unit.index,
+        state=stats.state,
+        threshold=stats.threshold,
+        label=_label(label) if label is not None else None,
+        labels=tuple(_label(other) for other in others),
+        runners=_runners(unit.concepts, unit.labels, measure),
+        exemplars=tuple(_exemplar(exemplar, size) for exemplar in unit.exemplars),
+        mask_size=size or (0, 0),
+        histogram=stats.histogram,
+        edges=stats.edges,
+        minimum=stats.minimum,
+        maximum=stats.maximum,
+        mean=stats.mean,
+        active_share=stats.active_share,
+        active_images=stats.active_images,
+        twin=stats.twin,
+    )
+
+
+def _exemplar(exemplar: ExemplarView, size: tuple[int, int] | None) -> ReportExemplar:
+    """A mask of another size than its unit's first one is left out; the probe writes them all in one size."""
+    mask = exemplar.mask if exemplar.mask_size == size else b""
+    return ReportExemplar(exemplar.rank, exemplar.image_index, exemplar.activation, mask)
+
+
+def _label(label: LabelView) -> ReportLabel:
+    known = label.interval_low is not None and label.interval_high is not None
+    return ReportLabel(
+        text=label.formula or label.text,
+        kind=label.kind,
+        category=label.category,
+        method=label.method,
+        profile=label.profile,
+        measure=label.score_kind,
+        score=label.score,
+        intersection=label.intersection,
+        unit_area=label.unit_area,
+        concept_area=label.concept_area,
+        reachable=label.reachable,
+        held_out=label.held_out_score,
+        interval=(label.interval_low or 0.0, label.interval_high or 0.0) if known else None,
+        p=label.p,
+        q=label.q,
+        detector=bool(label.detector),
+    )
+
+
+def _runners(concepts: Sequence[ConceptScoreView], labels: Sequence[LabelView], measure: str) -> tuple[ReportLabel, ...]:
+    """The best concepts of each category, best first; where none were kept by category, the labels of lower rank."""
+    if not concepts:
+        return tuple(_label(label) for label in labels if label.rank > 1)
+    ordered = sorted(concepts, key=lambda concept: (-(concept.score or 0.0), concept.category, concept.rank))
+    return tuple(
+        ReportLabel(
+            text=concept.name, category=concept.category, measure=measure, score=concept.score, intersection=concept.intersection,
+            unit_area=concept.unit_area, concept_area=concept.concept_area, reachable=concept.reachable,
+        )
+        for concept in ordered
+    )  # fmt: skip

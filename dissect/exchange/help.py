@@ -1,0 +1,79 @@
+"""The meaning of every number on the pages, in one place. Each number links to its entry."""
+
+from __future__ import annotations
+
+from dissect.exchange.view import ReportRun
+from dissect.exchange.words import percent
+
+PROFILES = {
+    "standard": "This program's own rules: exact thresholds, half-pixel upsampling, a concept counts once at a pixel, and a unit's area "
+    "is taken over the images in which the concept's category is annotated.",
+    "netdissect": "The rules of the program published with Network Dissection in 2017, its receptive-field upsampling and leaked label 0 "
+    "included.",
+    "lite": "The rules of the later NetDissect-Lite program.",
+    "compexp": "The rules of the program published with Compositional Explanations in 2020.",
+}
+MEASURES = {"iou": "IoU", "auroc": "AUROC", "pmi": "PMI"}
+
+
+def score_anchor(run: ReportRun) -> str:
+    """The entry that explains this run's scores."""
+    return "auroc" if run.label_kind == "image" else "iou"
+
+
+def entries(run: ReportRun) -> list[tuple[str, str, str]]:
+    """(anchor, name, text) of everything a page links to."""
+    return [*_pictures(run), *_scores(run), *_doubts(run)]
+
+
+def _pictures(run: ReportRun) -> list[tuple[str, str, str]]:
+    return [
+        ("exemplars", "Highest pictures",
+         "The images in which the unit's largest activation is highest, one place an image, highest first."),
+        ("activation", "Activation", "The number under a picture: the unit's largest value anywhere in that image."),
+        ("map", "Map", "A unit answers to an image with a small grid of numbers; in a linear layer with one number, a map of 1 x 1."),
+        ("quantile", "Share above the threshold",
+         f"Each unit's threshold is set so that about {percent(run.quantile)} of all its values lie above it."),
+        ("threshold", "Threshold T",
+         "The value above which a unit counts as on. It is exact: taken from every position of every image."),
+        ("mask", "Mask", "Where the unit's map, enlarged to the size of the label maps, is above T. On the pictures the rest is dimmed."),
+        ("share", "How often it fires", "Positions above T, of all positions; and images with at least one position above T."),
+        ("states", "State",
+         "ok: ordinary. dead: always 0. constant: always one value. saturated: T equals the maximum, so the mask is where it is reached. "
+         "Dead and constant units get no label."),
+    ]  # fmt: skip
+
+
+def _scores(run: ReportRun) -> list[tuple[str, str, str]]:
+    return [
+        ("iou", "IoU, intersection over union",
+         "Pixels where unit and concept are both on, divided by pixels where either is on, summed over all images. 1 is perfect; "
+         ".04 is what Network Dissection asks of a detector; few units pass .3."),
+        ("counts", "I, A and G",
+         "I: pixels where unit and concept are both on. A: pixels where the unit is on, in the images that count for this concept. "
+         "G: pixels of the concept. IoU = I / (A + G - I)."),
+        ("reachable", "Reachable IoU",
+         "The most this concept could score at this threshold, if the smaller of A and G lay wholly inside the larger. Sky and road "
+         "cover so much that no unit can match them; read their scores against this."),
+        ("auroc", "AUROC",
+         "The chance that the unit's maximum is higher in an image with the concept than in one without it. .5 is no better than a coin."),
+        ("detector", "Detector", f"A unit whose best score passes the rule of this run: {run.detector_rule}."),
+        ("unique", "Distinct concepts",
+         "How many different concepts the detectors have. Published work counts them in two ways: the best concept of each unit, or the "
+         "best of each category, summed over categories."),
+    ]  # fmt: skip
+
+
+def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
+    return [
+        ("chance", "Chance",
+         "With many concepts to choose from, some concept fits any unit a little. q is the share of false findings among labels at least "
+         "this strong, measured against shuffled label maps. A label stands in bold only if it was tested and q is at most .05."),
+        ("held-out", "Held-out score", "The label is chosen on one half of the images and scored on the other."),
+        ("interval", "95 % interval", "How far the score moves when images are drawn anew, for this label and this threshold."),
+        ("profile", "Profile",
+         f"Published programs differ silently in how they count. This run: {run.profile}. " + PROFILES.get(run.profile, "")),
+        ("fingerprint", "Fingerprint",
+         "One number for the content of data and weights and for every setting that changes the result. Equal fingerprints mean equal "
+         "results."),
+    ]  # fmt: skip

@@ -1,0 +1,228 @@
+"""Pages from templates. Every text goes through Jinja's escaping; only what a template made is trusted as markup."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from dissect import __version__
+from dissect.exchange import help as glossary
+from dissect.exchange import words
+from dissect.exchange.pictures import PictureBook
+from dissect.exchange.plots import histogram_plot, percent_of, runner_bars
+from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, hues, layer_facts, layer_sentence, orders
+from dissect.exchange.view import ReportLayer, ReportRun, ReportUnit
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+POLICY = (
+    "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; base-uri 'none'; form-action 'none'"
+)
+"""`file:` because browsers do not agree that a page opened from disk is itself ('self')."""
+ROWS_A_PAGE = 64
+BYTES_A_PAGE = 220_000
+"""Rows end a page early where their masks are large: a page stays below 300 kB with its head and histogram."""
+STRIP = 5
+MOST_BARS = 16
+CARDS = 8
+FILTERS = ("two", "full", "percent", "count", "some", "clip", "name_of", "verdict", "chance_words", "state_words", "oddities", "duration")
+ORDERS = {"score": "by score", "index": "by index", "concept": "by concept", "category": "by category"}
+
+
+@dataclass(frozen=True, slots=True)
+class PageLink:
+    """One step of a pager."""
+
+    name: str
+    href: str
+    here: bool
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """The templates with their filters: escaping on, unknown names are errors, unprintable characters shown as �."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, finalize=words.clean,
+        auto_reload=False, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    for name in FILTERS:
+        found.filters[name] = getattr(words, name)
+    found.filters.update(measure=_measure, plain=_plain, unit_list=_unit_list)
+    return found
+
+
+def _measure(name: str) -> str:
+    return glossary.MEASURES.get(name, name)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _unit_list(bar: ConceptBar) -> str:
+    listed = ", ".join(str(unit.index) for unit in bar.units[:16])
+    more = f" and {len(bar.units) - 16:,} more" if len(bar.units) > 16 else ""
+    return f"{words.clip(bar.name)}: {'unit' if len(bar.units) == 1 else 'units'} {listed}{more}"
+
+
+def verify_command(run: ReportRun) -> str:
+    """The command that tests this run's labels for chance."""
+    return f"dissect verify {shlex.quote(run.run)}"
+
+
+def render(template: str, run: ReportRun, **values: Any) -> str:
+    """One page."""
+    return environment().get_template(template).render(run=run, policy=POLICY, program=__version__, verify=verify_command(run), **values)
+
+
+def paged(rows: Sequence[str], most: int = ROWS_A_PAGE, most_bytes: int = BYTES_A_PAGE) -> Iterator[tuple[int, int]]:
+    """Ranges (first, stop) of rows that make a page: at most so many, and at most so many bytes (one row is always let in)."""
+    first = size = 0
+    for position, row in enumerate(rows):
+        length = len(row.encode())
+        if position > first and (position - first >= most or size + length > most_bytes):
+            yield first, position
+            first, size = position, 0
+        size += length
+    yield first, len(rows)
+
+
+def page_name(order: str, number: int) -> str:
+    """File of one page of the grid; a layer's first page is the first by score."""
+    return "index.html" if order == "score" and number == 0 else f"{order}-{number + 1}.html"
+
+
+def _joined(rows: Sequence[str]) -> Markup:
+    """Rows that the templates made, as one piece of markup."""
+    return Markup("").join(Markup(row) for row in rows)
+
+
+class LayerPages:
+    """All pages of one layer: its units in four orders, its concepts, one page a unit. Yields (path below the report, text)."""
+
+    def __init__(self, run: ReportRun, layer: ReportLayer, folder: str, book: PictureBook) -> None:
+        self.run, self.layer, self.folder, self.book = run, layer, folder, book
+        self.facts: LayerFacts = layer_facts(layer, run.categories)
+        self.sentence = layer_sentence(layer, self.facts, run)
+        self.hues = hues(self._categories())
+        self.score_help = f"../help.html#{glossary.score_anchor(run)}"
+        self.untested = self.facts.detectors > 0 and self.facts.tested == 0
+        self.macros: Any = environment().get_template("macros.html").module
+        self.rows: dict[int, str] = {}
+        self.cards: list[dict[str, Any]] = []
+
+    def _categories(self) -> list[str]:
+        """The data set's categories in its own order, then what else the labels name."""
+        found = {category_of(label) for unit in self.layer.units for label in (unit.label, *unit.runners)}
+        return [*self.run.categories, *sorted(found - set(self.run.categories))]
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """Every page. Unit pages first: a unit's masks are drawn once, for its page and for its row."""
+        ordered = orders(self.layer, self.run.categories)
+        carded = {unit.index for unit in self._cards(ordered["score"])}
+        by_index = ordered["index"]
+        kept = {}
+        for position, unit in enumerate(by_index):
+            pictures = self.book.pictures(unit, "../")
+            self.rows[unit.index] = self._row(unit, pictures[:STRIP])
+            if unit.index in carded and pictures:
+                kept[unit.index] = pictures[0]
+            before = by_index[position - 1].index if position else None
+            after = by_index[position + 1].index if position + 1 < len(by_index) else None
+            yield f"{self.folder}/unit-{unit.index}.html", self._unit(unit, pictures, before, after)
+        self.cards = [{"unit": u, "pic": kept[u.index]} for u in self._cards(ordered["score"]) if u.index in kept]
+        yield from self._grids(ordered)
+        yield from self._concepts()
+        yield f"{self.folder}/units.js", self._index(by_index)
+
+    def _cards(self, by_score: Sequence[ReportUnit]) -> list[ReportUnit]:
+        """Best unit of each of the strongest concepts; the first ones that fire where nothing is labelled."""
+        best: dict[str, ReportUnit] = {}
+        for unit in by_score:
+            if unit.label is not None and unit.label.detector:
+                best.setdefault(words.name_of(unit.label), unit)
+        firing = [unit for unit in by_score if unit.state == "ok" and unit.exemplars]
+        return list(best.values())[:CARDS] or firing[:CARDS]
+
+    def _hue(self, unit: ReportUnit) -> str:
+        return self.hues[category_of(unit.label)]
+
+    def _row(self, unit: ReportUnit, pictures: Sequence[Any]) -> str:
+        share = percent_of(unit.label.score if unit.label is not None else None, self.facts.top)
+        return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help))
+
+    def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
+        return [(f"{self.run.network} · {self.run.dataset} · run {self.run.run}", "../index.html"), *further]
+
+    def _unit(self, unit: ReportUnit, pictures: Sequence[Any], before: int | None, after: int | None) -> str:
+        label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
+        groups = runner_bars(unit, self.facts.top, self.run.categories)
+        reference = f"{self.run.network}/{self.layer.name}/{unit.index}"
+        return render(
+            "unit.html", self.run, root="../", layer_folder=self.folder, title=f"unit {unit.index}: {label}", unit=unit, pics=pictures,
+            path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")), before=before, after=after, hue=self._hue(unit),
+            shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=self.facts.top,
+            runners=[(category, self.hues[category], bars) for category, bars in groups],
+            measure=_measure(groups[0][1][0].label.measure) if groups else "", command=f"dissect unit {shlex.quote(reference)}",
+        )  # fmt: skip
+
+    def _grids(self, ordered: dict[str, list[ReportUnit]]) -> Iterator[tuple[str, str]]:
+        offered = [order for order in ORDERS if order in ("score", "index") or self.run.label_kind != "none"]
+        links = [(order, f"{page_name(order, 0)}#units", ORDERS[order]) for order in offered]
+        anchors: dict[str, str] = {}
+        for order in sorted(offered, key=lambda order: order == "score"):  # last the pages by score: they link into those by concept
+            rows = [self.rows[unit.index] for unit in ordered[order]]
+            ranges = list(paged(rows))
+            for number, (first, stop) in enumerate(ranges):
+                name = page_name(order, number)
+                if order == "concept":
+                    anchors |= {f"u{unit.index}": f"{name}#u{unit.index}" for unit in ordered[order][first:stop]}
+                pager = [PageLink(str(n + 1), f"{page_name(order, n)}#units", n == number) for n in range(len(ranges))]
+                yield f"{self.folder}/{name}", self._grid(order, rows[first:stop], pager, links, anchors, number == 0)
+
+    def _grid(
+        self, order: str, rows: list[str], pager: list[PageLink], links: list[tuple[str, str, str]], anchors: dict[str, str], first: bool
+    ) -> str:
+        tallest = max((len(bar.units) for group in self.facts.histogram for bar in group.bars), default=1)
+        return render(
+            "layer.html", self.run, root="../", layer_folder=self.folder, title=f"{words.clip(self.layer.name, 60)}, units {ORDERS[order]}",
+            path=self._path((self.layer.name, "")), layer=self.layer, facts=self.facts, sentence=self.sentence, untested=self.untested,
+            first=first and order == "score", hues=self.hues, anchors=anchors, tallest=tallest, most_bars=MOST_BARS, order=order,
+            order_links=links, pages=pager, rows=_joined(rows), shape=self.book.shape, score_help=self.score_help,
+        )  # fmt: skip
+
+    def _concepts(self) -> Iterator[tuple[str, str]]:
+        if not self.facts.histogram:
+            return
+        macro: Any = environment().get_template("concept_row.html").module
+        bars = sorted((bar for group in self.facts.histogram for bar in group.bars), key=lambda bar: (bar.name.casefold(), bar.category))
+        rows = [str(macro.row(bar, self.hues[bar.category])) for bar in bars]
+        ranges = list(paged(rows, most=400))
+        names = ["concepts.html" if number == 0 else f"concepts-{number + 1}.html" for number in range(len(ranges))]
+        for number, (first, stop) in enumerate(ranges):
+            pager = [PageLink(str(place + 1), name, place == number) for place, name in enumerate(names)]
+            yield f"{self.folder}/{names[number]}", render(
+                "concepts.html", self.run, root="../", layer_folder=self.folder, title=f"concepts of {words.clip(self.layer.name, 60)}",
+                path=self._path((self.layer.name, "index.html"), ("concepts", "")), layer=self.layer, facts=self.facts, pages=pager,
+                rows=_joined(rows[first:stop]), score_help=self.score_help,
+            )  # fmt: skip
+
+    def _index(self, units: Sequence[ReportUnit]) -> str:
+        """What the script searches: plain ASCII JSON, with `<` and the like written as escapes."""
+        listed = []
+        for unit in units:
+            label = unit.label
+            name, category = (words.clip(words.name_of(label), 80), label.category or "") if label is not None else ("", "")
+            score = words.two(label.score) if label is not None and label.score is not None else ""
+            listed.append([unit.index, name, category, unit.state, score])
+        text = json.dumps(listed, ensure_ascii=True, separators=(",", ":"))
+        for character in "<>&":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return f"window.dissectUnits={text};\n"

@@ -1,0 +1,134 @@
+"""Thumbnails and masks, ready to be put on a page. Each thumbnail enters the report once: linked where possible, else copied."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from dissect import atomic
+from dissect.errors import ShapeError
+from dissect.exchange.outline import Overlay, overlays, unpack
+from dissect.exchange.summary import STATES_WITHOUT_LABEL
+from dissect.exchange.view import ReportRun, ReportUnit
+from dissect.exchange.words import clip, name_of
+
+FOLDER = "thumbs"
+SUFFIXES = {"WEBP": ".webp", "PNG": ".png", "JPEG": ".jpg"}
+SHAPES = {"square": 1.0, "wide": 16 / 9, "photo": 4 / 3, "tall": 3 / 4, "narrow": 9 / 16}
+"""Width by height of the equal cells that pictures stand in; the style sheet has a class for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A thumbnail inside the report: `name` below its folder, and its size in pixels."""
+
+    name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One exemplar on a page. src is empty where no thumbnail was kept. fit: whether it fills its cell's width or height."""
+
+    src: str
+    width: int
+    height: int
+    fit: str
+    alt: str
+    overlay: Overlay | None
+    activation: float
+    key: str
+    under: tuple[str, ...]
+
+
+@dataclass
+class PictureBook:
+    """All pictures of one report, written below `folder`."""
+
+    run: ReportRun
+    folder: Path
+    _thumbnails: dict[int, Thumbnail | None] = field(default_factory=dict)
+    _shape: str | None = None
+
+    @property
+    def shape(self) -> str:
+        """The cell that suits the middle one of this run's pictures, so that equal pictures fill it."""
+        if self._shape is None:
+            used = sorted({e.image for layer in self.run.layers for unit in layer.units[:64] for e in unit.exemplars})[:200]
+            thumbnails = [thumbnail for image in used if (thumbnail := self.thumbnail(image)) is not None]
+            ratio = statistics.median([t.width / t.height for t in thumbnails]) if thumbnails else 1.0
+            self._shape = min(SHAPES, key=lambda name: abs(SHAPES[name] / ratio - ratio / SHAPES[name]))
+        return self._shape
+
+    def thumbnail(self, image: int) -> Thumbnail | None:
+        """The thumbnail of an image, taken into the report when it is first asked for; None if there is none or it is no picture."""
+        if image not in self._thumbnails:
+            self._thumbnails[image] = self._take(image)
+        return self._thumbnails[image]
+
+    def _take(self, image: int) -> Thumbnail | None:
+        entry = self.run.images.get(image)
+        if entry is None or entry.thumbnail is None:
+            return None
+        try:
+            with Image.open(entry.thumbnail, formats=tuple(SUFFIXES)) as picture:
+                (width, height), suffix = picture.size, SUFFIXES[picture.format or ""]
+        except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
+            return None
+        name = f"{image}{suffix}"
+        link_or_copy(entry.thumbnail, self.folder / FOLDER / name)
+        return Thumbnail(name, width, height)
+
+    def pictures(self, unit: ReportUnit, root: str) -> list[Picture]:
+        """The unit's exemplars, best first; none for a unit that never fires. `root` leads from the page to the report's folder."""
+        if unit.state in STATES_WITHOUT_LABEL:
+            return []
+        drawn = masks_of(unit)
+        return [self._picture(unit, position, drawn[position], root) for position in range(len(unit.exemplars))]
+
+    def _picture(self, unit: ReportUnit, position: int, overlay: Overlay | None, root: str) -> Picture:
+        exemplar = unit.exemplars[position]
+        thumbnail = self.thumbnail(exemplar.image)
+        entry = self.run.images.get(exemplar.image)
+        label = clip(name_of(unit.label)) if unit.label is not None else f"unit {unit.index}, no label"
+        wide = thumbnail is None or thumbnail.width / thumbnail.height >= SHAPES[self.shape]
+        return Picture(
+            src=f"{root}{FOLDER}/{thumbnail.name}" if thumbnail is not None else "",
+            width=thumbnail.width if thumbnail is not None else 0,
+            height=thumbnail.height if thumbnail is not None else 0,
+            fit="w" if wide else "h",
+            alt=f"{label}, exemplar {exemplar.rank}",
+            overlay=overlay,
+            activation=exemplar.activation,
+            key=entry.key if entry is not None else f"image {exemplar.image}",
+            under=exemplar.under,
+        )
+
+
+def masks_of(unit: ReportUnit) -> list[Overlay | None]:
+    """What to draw over each exemplar; None where there is no mask, or a damaged one."""
+    found: dict[int, int] = {}
+    masks = []
+    for position, exemplar in enumerate(unit.exemplars):
+        if exemplar.mask and min(unit.mask_size) > 0:
+            with contextlib.suppress(ShapeError):
+                masks.append(unpack(exemplar.mask, unit.mask_size))
+                found[position] = len(masks) - 1
+    drawn: Sequence[Overlay] = overlays(masks)
+    return [drawn[found[position]] if position in found else None for position in range(len(unit.exemplars))]
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give `source` a second name `target`, or copy it where the file system cannot link."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        atomic.write_bytes(target, source.read_bytes())

@@ -1,0 +1,67 @@
+"""Geometry of the small inline plots. The templates only place the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dissect.exchange.summary import category_of, category_order
+from dissect.exchange.view import ReportLabel, ReportUnit
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramPlot:
+    """Filled steps, `width` by 100, and the place of the threshold (None where it lies outside)."""
+
+    width: int
+    path: str
+    mark: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBar:
+    """A score as a share (percent) of the longest bar, and where the reachable score lies, if inside."""
+
+    label: ReportLabel
+    share: float
+    mark: float | None
+
+
+def histogram_plot(unit: ReportUnit) -> HistogramPlot | None:
+    """The unit's activations, logarithmic counts; None where they are not known or make no distribution."""
+    counts, edges = unit.histogram, unit.edges
+    if not counts or len(edges) != len(counts) + 1 or max(counts) <= 0 or not edges[-1] > edges[0]:
+        return None
+    heights = [math.log1p(count) for count in counts]
+    top = max(heights)
+    steps = "".join(f"V{_short(100 - 96 * height / top)}h1" for height in heights)
+    mark = None
+    if unit.threshold is not None and edges[0] <= unit.threshold <= edges[-1]:
+        mark = round(len(counts) * (unit.threshold - edges[0]) / (edges[-1] - edges[0]), 2)
+    return HistogramPlot(len(counts), f"M0 100{steps}V100z", mark)
+
+
+def percent_of(score: float | None, top: float) -> float:
+    """Length of a bar in percent of the longest, between 0 and 100."""
+    if score is None or not math.isfinite(score) or top <= 0:
+        return 0.0
+    return round(min(100.0, max(0.0, 100 * score / top)), 1)
+
+
+def runner_bars(unit: ReportUnit, top: float, categories: Sequence[str], most: int = 5) -> list[tuple[str, list[ScoreBar]]]:
+    """The unit's runners-up by category, `most` in each; the label itself is left out."""
+    groups: dict[str, list[ScoreBar]] = {}
+    for label in unit.runners:
+        if label.score is None or (unit.label is not None and (label.text, label.category) == (unit.label.text, unit.label.category)):
+            continue
+        bars = groups.setdefault(category_of(label), [])
+        if len(bars) < most:
+            inside = label.reachable is not None and label.reachable <= top
+            bars.append(ScoreBar(label, percent_of(label.score, top), percent_of(label.reachable, top) if inside else None))
+    order = category_order(categories)
+    return [(category, groups[category]) for category in sorted(groups, key=order)]
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")

@@ -1,0 +1,147 @@
+"""A layer in numbers and words, and the orders in which its units are listed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun, ReportUnit
+from dissect.exchange.words import may_be_chance, name_of, percent, some
+
+HUES = ("object", "part", "scene", "material", "texture", "color")
+"""The categories that have a hue of their own, everywhere the same."""
+NO_CATEGORY = "no category"
+STATES_WITHOUT_LABEL = ("dead", "constant")
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptBar:
+    """One concept and the detector units that carry it, best first."""
+
+    name: str
+    category: str
+    units: tuple[ReportUnit, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Id of the concept's first row on the pages in order of concept."""
+        return f"u{self.units[0].index}"
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryBars:
+    """One category's histogram: distinct concepts, those with most units first."""
+
+    category: str
+    bars: tuple[ConceptBar, ...]
+
+    @property
+    def units(self) -> int:
+        return sum(len(bar.units) for bar in self.bars)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What is counted from a layer's units. top: highest score, the right end of every bar."""
+
+    states: Mapping[str, int]
+    detectors: int
+    concepts: int
+    tested: int
+    chance: int
+    top: float
+    histogram: tuple[CategoryBars, ...]
+
+
+def layer_facts(layer: ReportLayer, categories: Sequence[str]) -> LayerFacts:
+    """Count a layer. `categories` gives the order of the histogram; others follow by name."""
+    detectors = [unit for unit in layer.units if unit.label is not None and unit.label.detector]
+    histogram = _histogram(detectors, categories)
+    labels = [unit.label for unit in detectors if unit.label is not None]
+    states: dict[str, int] = defaultdict(int)
+    for unit in layer.units:
+        states[unit.state] += 1
+    tops = [unit.label.score for unit in layer.units if unit.label is not None and unit.label.score is not None]
+    return LayerFacts(
+        states=dict(states),
+        detectors=len(detectors),
+        concepts=layer.unique_best if layer.unique_best is not None else sum(len(group.bars) for group in histogram),
+        tested=sum(label.q is not None for label in labels),
+        chance=sum(may_be_chance(label) for label in labels),
+        top=max(tops, default=0.0) or 1.0,
+        histogram=histogram,
+    )
+
+
+def _histogram(detectors: Sequence[ReportUnit], categories: Sequence[str]) -> tuple[CategoryBars, ...]:
+    found: dict[str, dict[str, list[ReportUnit]]] = defaultdict(lambda: defaultdict(list))
+    for unit in sorted(detectors, key=_by_score):
+        found[category_of(unit.label)][name_of(unit.label)].append(unit)
+    groups = []
+    for category in sorted(found, key=category_order(categories)):
+        bars = [ConceptBar(name, category, tuple(units)) for name, units in found[category].items()]
+        groups.append(CategoryBars(category, tuple(sorted(bars, key=lambda bar: (-len(bar.units), bar.name)))))
+    return tuple(groups)
+
+
+def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str:
+    """The layer's first line: `412 of 512 units ok, 38 detectors of 11 concepts, 6 dead, 31 % may be chance`."""
+    parts = [f"{facts.states.get('ok', 0):,} of {some(len(layer.units), 'unit')} ok"]
+    if run.label_kind != "none":
+        found = f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}" if facts.detectors else "no detector"
+        parts.append(found)
+    parts += [f"{number:,} {state}" for state, number in sorted(facts.states.items()) if state != "ok"]
+    if run.label_kind == "none":
+        parts.append("no labels in this data set, so pictures only")
+    elif facts.detectors and not facts.tested:
+        parts.append("none of these labels was tested for chance")
+    elif facts.detectors:
+        parts.append(f"{percent(facts.chance / facts.tested)} of the {facts.tested:,} tested may be chance")
+    return ", ".join(parts) + "."
+
+
+def category_of(label: ReportLabel | None) -> str:
+    """The label's category, or words for none."""
+    return (label.category if label is not None else None) or NO_CATEGORY
+
+
+def category_order(categories: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """Sort key: the data set's own order first, then by name, no category last."""
+    places = {category: place for place, category in enumerate(categories)}
+    return lambda category: (places.get(category, len(places) + (category == NO_CATEGORY)), category)
+
+
+def hues(categories: Sequence[str]) -> dict[str, str]:
+    """Category -> hue. The six known categories keep theirs; others take what is free, in order; then grey (`none`)."""
+    given = {category: category for category in categories if category in HUES}
+    free = [hue for hue in HUES if hue not in given]
+    for category in categories:
+        if category not in given:
+            given[category] = free.pop(0) if free else "none"
+    return given
+
+
+def _by_score(unit: ReportUnit) -> tuple[float, int]:
+    score = unit.label.score if unit.label is not None else None
+    return (-score if score is not None and math.isfinite(score) else math.inf, unit.index)
+
+
+def orders(layer: ReportLayer, categories: Sequence[str]) -> dict[str, list[ReportUnit]]:
+    """The units in every order that is offered: by `score`, `index`, `concept`, `category`. Units without a label come last."""
+    place = category_order(categories)
+
+    def by_category(unit: ReportUnit) -> tuple[bool, tuple[int, str], tuple[float, int]]:
+        return unit.label is None, place(category_of(unit.label)), _by_score(unit)
+
+    def by_concept(unit: ReportUnit) -> tuple[bool, bool, str, tuple[int, str], tuple[float, int]]:
+        weak = unit.label is None or not unit.label.detector
+        return unit.label is None, weak, name_of(unit.label).casefold(), place(category_of(unit.label)), _by_score(unit)
+
+    return {
+        "score": sorted(layer.units, key=_by_score),
+        "index": sorted(layer.units, key=lambda unit: unit.index),
+        "concept": sorted(layer.units, key=by_concept),
+        "category": sorted(layer.units, key=by_category),
+    }

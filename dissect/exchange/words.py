@@ -1,0 +1,131 @@
+"""Numbers and facts in the words of the pages: two significant digits, plain sentences, nothing claimed that was not tested."""
+
+from __future__ import annotations
+
+import math
+
+from dissect.exchange.view import ReportLabel, ReportUnit
+
+CHANCE = 0.05
+"""A label whose q is above this may be chance."""
+NOTHING = "–"
+
+
+def two(value: float | None) -> str:
+    """A number with two significant digits, without the zero in front of the point: .14, 1.4, 14, 140."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.2g}")
+    size = abs(rounded)
+    if size >= 1e6 or size < 1e-4:
+        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+    if size >= 10:
+        return f"{rounded:,.0f}"
+    digits = max(1, 1 - math.floor(math.log10(size)))
+    return f"{rounded:.{digits}f}".replace("0.", ".", 1) if size < 1 else f"{rounded:.{digits}f}"
+
+
+def full(value: float | None) -> str:
+    """The number behind `two`, for a title."""
+    return "not known" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as a percentage with two significant digits."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{two(100 * share)} %"
+
+
+def count(number: int | None) -> str:
+    """A whole number, exact, with commas."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def some(number: int, noun: str) -> str:
+    """`1 unit`, `2 units`, `3 categories`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def clip(text: str, longest: int = 120) -> str:
+    """At most so many characters; the full text stands where there is room for it."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def clean(value: object) -> object:
+    """Text that any file can hold: control characters and half surrogates become �. For Jinja's `finalize`; all else passes."""
+    if type(value) is not str or (value.isascii() and value.isprintable()):
+        return value
+    return "".join("\ufffd" if _unprintable(character) else character for character in value)
+
+
+def _unprintable(character: str) -> bool:
+    number = ord(character)
+    return (number < 32 and character not in "\t\n") or 127 <= number < 160 or 0xD800 <= number < 0xE000 or number in (0xFFFE, 0xFFFF)
+
+
+def name_of(label: ReportLabel | None) -> str:
+    """The label's text. The label 0 that two published programs leak has no name of its own."""
+    if label is None:
+        return "no label"
+    return label.text if label.text.strip() else "(label 0, which has no name)"
+
+
+def may_be_chance(label: ReportLabel) -> bool:
+    """Whether a test was made and did not tell the label from chance."""
+    return label.q is not None and label.q > CHANCE
+
+
+def verdict(label: ReportLabel) -> str:
+    """Class of a label on the page: `tested` (bold), `untested` (plain), `chance` (grey), `weak` (no detector, grey)."""
+    if may_be_chance(label):
+        return "chance"
+    if label.q is not None:
+        return "tested"
+    return "untested" if label.detector else "weak"
+
+
+def chance_words(label: ReportLabel) -> str:
+    """What is known about chance."""
+    if label.q is None:
+        return "not tested for chance"
+    if may_be_chance(label):
+        return f"not distinguishable from chance (q {two(label.q)})"
+    return f"q {two(label.q)}"
+
+
+STATES = {
+    "ok": "fires above its threshold in some places and not in others",
+    "dead": "always 0 on these images, so it is never labelled",
+    "constant": "always the same value on these images, so it is never labelled",
+    "saturated": "its threshold equals its maximum; the mask shows where it is at its maximum",
+}
+
+
+def state_words(unit: ReportUnit) -> str:
+    """The unit's state in a sentence's half."""
+    return STATES.get(unit.state, unit.state)
+
+
+def oddities(unit: ReportUnit) -> list[str]:
+    """What a reader must know before believing the pictures."""
+    found = []
+    if unit.twin is not None:
+        found.append(f"Its maps equal those of unit {unit.twin} bit for bit; the two count once among the distinct concepts.")
+    if unit.threshold is not None and unit.threshold < 0:
+        found.append("Its threshold is negative: where its mask is on, the activation need not be positive.")
+    if unit.exemplars and unit.exemplars[0].activation <= 0:
+        found.append("Even its highest activations are not positive.")
+    return found
+
+
+def duration(seconds: float | None) -> str:
+    """A time in words."""
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return "not known"
+    if seconds < 100:
+        return f"{two(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
