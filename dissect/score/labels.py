@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from dissect.probe.profile import Profile
 from dissect.probe.profile import profile as named_profile
 from dissect.probe.tables import CountTables, UnitStats
 from dissect.score.auroc import auroc
-from dissect.score.best import Ranked, best_concept, best_per_category, top_concepts
+from dissect.score.best import Ranked, best_concept, best_per_category, top_concepts, top_per_category
 from dissect.score.count import LEAKED, ConceptScores, scores
 from dissect.score.detectors import THRESHOLD, Detectors, detectors
 
@@ -43,8 +44,8 @@ class ConceptLabel:
 class UnitLabels:
     """The labels of one unit.
 
-    top: the best concepts over all categories, best first. per_category: the best of each category that has one, in the data set's
-    order; their rank is 1.
+    top: the best concepts over all categories, best first. per_category: the best concepts of each category, categories in the data
+    set's order; rank counts inside the category.
     """
 
     index: int
@@ -68,9 +69,11 @@ class LayerLabels:
 
 def iou_labels(
     tables: CountTables, stats: UnitStats, vocabulary: Vocabulary, profile: Profile,
-    *, top: int = 10, min_images: int = 0, threshold: float = THRESHOLD,
+    *, top: int = 10, in_category: int = 1, min_images: int = 0, threshold: float = THRESHOLD,
 ) -> LayerLabels:  # fmt: skip
     """Label every unit by IoU under a profile (the one the tables were counted with).
+
+    top, in_category: concepts kept a unit over all categories, and in each.
 
     Raises:
         ShapeError, CountError, UsageError: as `count.scores`, `best.top_concepts` and `detectors.detectors`.
@@ -78,13 +81,14 @@ def iou_labels(
     found = scores(tables, vocabulary, profile, min_images=min_images)
     categories = best_per_category(found, stats.state, profile, len(vocabulary.categories))
     counted = detectors(best_concept(found, stats.state, profile), categories, stats.twin, threshold=threshold)
-    units = _units(top_concepts(found, stats.state, profile, top), categories, vocabulary, True)
+    kept = [top_per_category(found, stats.state, profile, number, in_category) for number in range(len(vocabulary.categories))]
+    units = _units(top_concepts(found, stats.state, profile, top), kept, vocabulary, True)
     return LayerLabels("iou", units, counted)
 
 
 def auroc_labels(
     maxima: NDArray[np.float32], presence: NDArray[np.bool_], stats: UnitStats, vocabulary: Vocabulary,
-    *, top: int = 10, min_images: int = 1,
+    *, top: int = 10, in_category: int = 1, min_images: int = 1,
 ) -> LayerLabels:  # fmt: skip
     """Label every unit by AUROC of its spatial maxima (N, U) against image-level labels, presence (N, C).
 
@@ -106,22 +110,22 @@ def auroc_labels(
     concept = np.arange(1, len(vocabulary) + 1, dtype=np.int64)
     found = ConceptScores(concept, category, usable, zero, zero, images, np.nan_to_num(value))
     ties = named_profile("compexp")
-    categories = best_per_category(found, stats.state, ties, len(vocabulary.categories))
-    return LayerLabels("auroc", _units(top_concepts(found, stats.state, ties, top), categories, vocabulary, False), None)
+    kept = [top_per_category(found, stats.state, ties, number, in_category) for number in range(len(vocabulary.categories))]
+    return LayerLabels("auroc", _units(top_concepts(found, stats.state, ties, top), kept, vocabulary, False), None)
 
 
-def _units(top: Ranked, per_category: Ranked, vocabulary: Vocabulary, areas: bool) -> tuple[UnitLabels, ...]:
+def _units(top: Ranked, per_category: Sequence[Ranked], vocabulary: Vocabulary, areas: bool) -> tuple[UnitLabels, ...]:
     return tuple(
         UnitLabels(
             unit,
             tuple(_labels(top, unit, vocabulary, areas)),
-            tuple(_labels(per_category, unit, vocabulary, areas, ranked_places=False)),
+            tuple(label for ranked in per_category for label in _labels(ranked, unit, vocabulary, areas)),
         )
         for unit in range(len(top.concept))
     )
 
 
-def _labels(ranked: Ranked, unit: int, vocabulary: Vocabulary, areas: bool, *, ranked_places: bool = True) -> list[ConceptLabel]:
+def _labels(ranked: Ranked, unit: int, vocabulary: Vocabulary, areas: bool) -> list[ConceptLabel]:
     labels = []
     for place, concept in enumerate(ranked.concept[unit].tolist()):
         if concept < 0:
@@ -130,7 +134,7 @@ def _labels(ranked: Ranked, unit: int, vocabulary: Vocabulary, areas: bool, *, r
         name, category = (known.name, known.category) if known else ("", vocabulary.categories[-1])
         labels.append(
             ConceptLabel(
-                place + 1 if ranked_places else 1, concept, name, category,
+                place + 1, concept, name, category,
                 float(ranked.score[unit, place]), int(ranked.intersection[unit, place]), int(ranked.unit_area[unit, place]),
                 int(ranked.concept_area[unit, place]), float(ranked.reachable[unit, place]) if areas else None,
             )
