@@ -1,10 +1,10 @@
 """Everything the command does, as functions.
 
-    import dissect
-    run = dissect.run("torchvision:resnet18", data="broden", layers=["layer4"])
-    run.units(q="wheel", min_iou=0.04).to_pandas()
-    run.unit("layer4", 305).labels
-    dissect.open_store("sqlite:///dissect.db").search("wheel")
+import dissect
+run = dissect.run("torchvision:resnet18", data="broden", layers=["layer4"])
+run.units(q="wheel", min_iou=0.04).to_pandas()
+run.unit("layer4", 305).labels
+dissect.open_store("sqlite:///dissect.db").search("wheel")
 """
 
 from __future__ import annotations
@@ -46,8 +46,23 @@ class Units(Sequence[UnitView]):
         """One row a unit: run, model, layer, unit, label, category, score, I, A, G, reachable, detector, state, threshold."""
         import pandas
 
-        columns = ("run", "model", "layer", "unit", "label", "category", "score", "score_kind", "intersection", "unit_area", "concept_area",
-                   "reachable", "detector", "state", "threshold")  # fmt: skip
+        columns = (
+            "run",
+            "model",
+            "layer",
+            "unit",
+            "label",
+            "category",
+            "score",
+            "score_kind",
+            "intersection",
+            "unit_area",
+            "concept_area",
+            "reachable",
+            "detector",
+            "state",
+            "threshold",
+        )
         return pandas.DataFrame([_row(view) for view in self._views], columns=list(columns))
 
 
@@ -66,9 +81,16 @@ class Run:
         return tuple(self.store.layers(self.record.id))
 
     def units(
-        self, q: str | None = None, *, layer: str | None = None, category: str | None = None, concept: str | None = None, min_iou: float | None = None,
-        detectors: bool = False, limit: int = 100_000,
-    ) -> Units:  # fmt: skip
+        self,
+        q: str | None = None,
+        *,
+        layer: str | None = None,
+        category: str | None = None,
+        concept: str | None = None,
+        min_iou: float | None = None,
+        detectors: bool = False,
+        limit: int = 100_000,
+    ) -> Units:
         """Units of this run, best score first. q: words that their labels hold; min_iou: least score."""
         filters = UnitFilter(run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, detectors=detectors)
         if q:
@@ -85,9 +107,20 @@ class Run:
 
 
 def run(
-    model: str, *, data: str, layers: Sequence[str] = (), db: str | None = None, home: str | Path | None = None, data_root: str | Path | None = None,
-    device: str | None = None, batch_size: int | None = None, cache_limit: str | int | None = None, workers: int = 1, quiet: bool = False, **rules: Any,
-) -> Run:  # fmt: skip
+    model: str,
+    *,
+    data: str,
+    layers: Sequence[str] = (),
+    db: str | None = None,
+    home: str | Path | None = None,
+    data_root: str | Path | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    cache_limit: str | int | None = None,
+    workers: int = 1,
+    quiet: bool = False,
+    **rules: Any,
+) -> Run:
     """Dissect a network; the same call again resumes, or only opens what is there.
 
     model, data, layers and `rules` (weights, split, limit, profile, quantile, ...) are the fields of
@@ -96,7 +129,14 @@ def run(
     Raises:
         DissectError: with what, where and the remedy.
     """
-    given = {"home": home, "data_root": data_root, "database_url": db, "device": device, "batch_size": batch_size, "cache_limit": cache_limit}
+    given = {
+        "home": home,
+        "data_root": data_root,
+        "database_url": db,
+        "device": device,
+        "batch_size": batch_size,
+        "cache_limit": cache_limit,
+    }
     config = resolve(os.environ, None, **given)
     request = RunRequest(model=model, data=data, layers=tuple(layers), **rules)
     store = Store.open(config.database_url)
@@ -124,6 +164,12 @@ def _row(view: UnitView) -> dict[str, object]:
     label = view.label
     named = ("category", "score", "score_kind", "intersection", "unit_area", "concept_area", "reachable", "detector")
     return {
-        "run": view.run_id, "model": view.model, "layer": view.layer, "unit": view.index, "label": label.text if label else None,
-        **{name: getattr(label, name) if label else None for name in named}, "state": view.stats.state, "threshold": view.stats.threshold,
-    }  # fmt: skip
+        "run": view.run_id,
+        "model": view.model,
+        "layer": view.layer,
+        "unit": view.index,
+        "label": label.text if label else None,
+        **{name: getattr(label, name) if label else None for name in named},
+        "state": view.stats.state,
+        "threshold": view.stats.threshold,
+    }

@@ -29,7 +29,10 @@ def show(context: typer.Context, form: FormatOption = None) -> None:
 
     state: State = context.obj
     cache = Cache(state.config.cache)
-    rows = [{"step": stage.step, "stage": stage.fingerprint[:12], "bytes": stage.size, "size": size_text(stage.size)} for stage in cache.stages()]
+    rows = [
+        {"step": stage.step, "stage": stage.fingerprint[:12], "bytes": stage.size, "size": size_text(stage.size)}
+        for stage in cache.stages()
+    ]
     write_rows(rows, ("step", "stage", "bytes", "size"), chosen(form, state))
     state.say(f"{size_text(cache.size())} in {state.config.cache}")
 

@@ -35,14 +35,21 @@ def list_data(context: typer.Context, form: FormatOption = None) -> None:
     for found in list_cards(state.config.cards):
         card = found.card
         rows.append(
-            {"name": found.name, "format": card.format if card else None, "title": card.title if card else f"unreadable: {found.fault}",
-             "licence": card.licence if card else None, "card": str(found.path)}
-        )  # fmt: skip
+            {
+                "name": found.name,
+                "format": card.format if card else None,
+                "title": card.title if card else f"unreadable: {found.fault}",
+                "licence": card.licence if card else None,
+                "card": str(found.path),
+            }
+        )
     write_rows(rows, ("name", "format", "title", "licence"), chosen(form, state))
 
 
 @group.command("show")
-def show_data(context: typer.Context, name: Annotated[str, typer.Argument(help="A card's name or path.")], data_root: DataRoot = None) -> None:
+def show_data(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="A card's name or path.")], data_root: DataRoot = None
+) -> None:
     """Show one data set: images, splits, categories, concepts, groups.
 
     Example: dissect data show demo
@@ -62,10 +69,19 @@ def show_data(context: typer.Context, name: Annotated[str, typer.Argument(help="
     groups = {record.group for record in opened.records if record.group is not None}
     by_category = {category: [c.name for c in vocabulary.concepts if c.category == category] for category in vocabulary.categories}
     document = {
-        "name": card.name, "title": card.title, "format": card.format, "root": str(card.root), "licence": card.licence, "source": card.source,
-        "images": len(opened.records), "splits": splits, "groups": len(groups), "labels": opened.label_kind, "concepts": by_category,
+        "name": card.name,
+        "title": card.title,
+        "format": card.format,
+        "root": str(card.root),
+        "licence": card.licence,
+        "source": card.source,
+        "images": len(opened.records),
+        "splits": splits,
+        "groups": len(groups),
+        "labels": opened.label_kind,
+        "concepts": by_category,
         "attributes": sorted({key for record in opened.records[:1] for key in record.attributes}),
-    }  # fmt: skip
+    }
     if state.json:
         write_json(document)
         return
@@ -77,7 +93,9 @@ def show_data(context: typer.Context, name: Annotated[str, typer.Argument(help="
 
 
 @group.command("check")
-def check_data(context: typer.Context, name: Annotated[str, typer.Argument(help="A card's name or path.")], data_root: DataRoot = None) -> None:
+def check_data(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="A card's name or path.")], data_root: DataRoot = None
+) -> None:
     """Read every image and label file and report all faults at once; exit 1 if there are any.
 
     Example: dissect data check ./my-set.toml
@@ -97,8 +115,13 @@ def check_data(context: typer.Context, name: Annotated[str, typer.Argument(help=
     report = check(card, home=config.home, progress=lambda done, total: progress.advance())
     progress.done()
     if state.json:
-        write_json({"images": report.images, "faults": [{"file": f.file, "fault": f.fault, "remedy": f.remedy} for f in report.faults],
-                    "concepts": report.concepts})  # fmt: skip
+        write_json(
+            {
+                "images": report.images,
+                "faults": [{"file": f.file, "fault": f.fault, "remedy": f.remedy} for f in report.faults],
+                "concepts": report.concepts,
+            }
+        )
     else:
         for fault in report.faults:
             print(f"{fault.file}: {fault.fault} {fault.remedy}")

@@ -126,5 +126,3 @@ def _report(state: State, faults: list[str], fine: str) -> None:
     if faults:
         raise StoreError(f"{len(faults)} fault(s). Restore a backup, or delete the cache (dissect cache clear) and run again.")
     state.say(fine)
-
-

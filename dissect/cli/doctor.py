@@ -29,7 +29,9 @@ def doctor(context: typer.Context, quick: Annotated[bool, typer.Option("--quick"
         write_json([{"name": f.name, "fine": f.fine, "finding": f.finding, "remedy": f.remedy} for f in findings])
     else:
         for finding in findings:
-            print(f"{'ok  ' if finding.fine else 'MEND'}  {finding.name:14} {finding.finding}{'' if finding.fine else '  ' + finding.remedy}")
+            print(
+                f"{'ok  ' if finding.fine else 'MEND'}  {finding.name:14} {finding.finding}{'' if finding.fine else '  ' + finding.remedy}"
+            )
     wrong = [finding.name for finding in findings if not finding.fine]
     if wrong:
         raise DissectError(f"to be mended: {', '.join(wrong)}. The remedy stands behind each.")

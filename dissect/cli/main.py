@@ -23,9 +23,9 @@ from dissect.cli.state import State
 from dissect.errors import DissectError
 
 EVERYWHERE = (
-    "Everywhere, before or after the command: --json (data on stdout, words on stderr), --db URL, --config FILE, --quiet, --verbose, --debug, "
-    "-h. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were skipped, 4 not there, 5 run `dissect db upgrade`, "
-    "130 interrupted (the same command resumes)."
+    "Everywhere, before or after the command: --json (data on stdout, words on stderr), --db URL, --config FILE, --quiet, --verbose, "
+    "--debug, -h. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were skipped, 4 not there, "
+    "5 run `dissect db upgrade`, 130 interrupted (the same command resumes)."
 )
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
@@ -111,7 +111,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         if word == "--":
             rest += [word, *waiting]
             break
-        if word in FLAGS or word.split("=", 1)[0] in VALUED and "=" in word:
+        if word in FLAGS or (word.split("=", 1)[0] in VALUED and "=" in word):
             front.append(word)
         elif word in VALUED:
             front += [word, *waiting[:1]]

@@ -36,15 +36,26 @@ def list_models(context: typer.Context, form: FormatOption = None) -> None:
 
     state: State = context.obj
     rows = [
-        {"name": found.name, "source": found.card.source if found.card else None, "title": found.card.title if found.card else f"unreadable: {found.fault}",
-         "licence": found.card.licence if found.card else None, "card": str(found.path)}
+        {
+            "name": found.name,
+            "source": found.card.source if found.card else None,
+            "title": found.card.title if found.card else f"unreadable: {found.fault}",
+            "licence": found.card.licence if found.card else None,
+            "card": str(found.path),
+        }
         for found in list_cards(state.config.cards)
-    ]  # fmt: skip
+    ]
     write_rows(rows, ("name", "source", "title", "licence"), chosen(form, state))
 
 
 @group.command("show")
-def show_model(context: typer.Context, model: Model, weights: Weights = None, trust: Trust = False, partial: Annotated[bool, typer.Option("--partial", help="Accept weights that do not fill the network.")] = False) -> None:
+def show_model(
+    context: typer.Context,
+    model: Model,
+    weights: Weights = None,
+    trust: Trust = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept weights that do not fill the network.")] = False,
+) -> None:
     """Load a network and show what is known of it: weights, preprocessing, what of the checkpoint was used.
 
     Example: dissect models show demo
@@ -76,10 +87,16 @@ def layers(
     state: State = context.obj
     network = _load(state, model, weights, trust, partial)
     rows = [
-        {"layer": layer.name, "units": layer.units, "map": f"{layer.map_size[0]}x{layer.map_size[1]}", "form": layer.form, "prefix": layer.prefix,
-         "signed": layer.signed}
+        {
+            "layer": layer.name,
+            "units": layer.units,
+            "map": f"{layer.map_size[0]}x{layer.map_size[1]}",
+            "form": layer.form,
+            "prefix": layer.prefix,
+            "signed": layer.signed,
+        }
         for layer in network.layers(tuple(part.strip() for part in patterns.split(",") if part.strip()))
-    ]  # fmt: skip
+    ]
     write_rows(rows, ("layer", "units", "map", "form", "prefix"), chosen(form, state))
 
 

@@ -43,9 +43,15 @@ def table_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
     cells = [[shown(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[position]) for line in cells)) for position, column in enumerate(columns)]
     numeric = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
-    lines = ["  ".join(column.rjust(width) if right else column.ljust(width) for column, width, right in zip(columns, widths, numeric, strict=True))]
+    lines = [
+        "  ".join(
+            column.rjust(width) if right else column.ljust(width) for column, width, right in zip(columns, widths, numeric, strict=True)
+        )
+    ]
     for line in cells:
-        lines.append("  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)))
+        lines.append(
+            "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True))
+        )
     return "\n".join(line.rstrip() for line in lines)
 
 

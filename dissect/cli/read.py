@@ -45,7 +45,9 @@ def search(
     from dissect.store import UnitFilter
 
     state: State = context.obj
-    filters = UnitFilter(run=run, model=model, layer=layer, category=category, method=method, min_iou=min_iou, max_q=max_q, detectors=detectors)
+    filters = UnitFilter(
+        run=run, model=model, layer=layer, category=category, method=method, min_iou=min_iou, max_q=max_q, detectors=detectors
+    )
     store = state.store(create=False)
     if text.strip():
         found = store.search(text, filters, limit=limit, exemplars=0)
@@ -75,7 +77,9 @@ def unit(
     if how == "json":
         write_json(unit_document(view))
     elif how == "csv":
-        write_rows(_concept_rows(view), ("category", "rank", "concept", "score", "intersection", "unit_area", "concept_area", "reachable"), "csv")
+        write_rows(
+            _concept_rows(view), ("category", "rank", "concept", "score", "intersection", "unit_area", "concept_area", "reachable"), "csv"
+        )
     else:
         print(_page(view))
 
@@ -101,10 +105,17 @@ def unit_row(view: UnitView) -> dict[str, object]:
     """One line of a list of units."""
     label = view.label
     return {
-        "run": view.run_id, "model": view.model, "layer": view.layer, "unit": view.index, "label": label.text if label else None,
-        "category": label.category if label else None, "score": label.score if label else None, "kind": label.score_kind if label else None,
-        "state": view.stats.state, "why": view.why or None,
-    }  # fmt: skip
+        "run": view.run_id,
+        "model": view.model,
+        "layer": view.layer,
+        "unit": view.index,
+        "label": label.text if label else None,
+        "category": label.category if label else None,
+        "score": label.score if label else None,
+        "kind": label.score_kind if label else None,
+        "state": view.stats.state,
+        "why": view.why or None,
+    }
 
 
 def unit_document(view: UnitView) -> dict[str, object]:
@@ -120,10 +131,18 @@ def unit_document(view: UnitView) -> dict[str, object]:
 
 def _concept_rows(view: UnitView) -> list[dict[str, object]]:
     return [
-        {"category": c.category, "rank": c.rank, "concept": c.name, "score": c.score, "intersection": c.intersection, "unit_area": c.unit_area,
-         "concept_area": c.concept_area, "reachable": c.reachable}
+        {
+            "category": c.category,
+            "rank": c.rank,
+            "concept": c.name,
+            "score": c.score,
+            "intersection": c.intersection,
+            "unit_area": c.unit_area,
+            "concept_area": c.concept_area,
+            "reachable": c.reachable,
+        }
         for c in view.concepts
-    ]  # fmt: skip
+    ]
 
 
 def _page(view: UnitView) -> str:
@@ -138,7 +157,11 @@ def _page(view: UnitView) -> str:
         lines.append(f"{label.text}   [{label.category}]   {label.score_kind} {shown(label.score)}{reach}   {tested}{counts}")
         lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
     share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
-    lines += ["", f"state {stats.state}, threshold {shown(stats.threshold)}, maximum {shown(stats.maximum)}, mean {shown(stats.mean)}, active {share}"]
+    lines += [
+        "",
+        f"state {stats.state}, threshold {shown(stats.threshold)}, maximum {shown(stats.maximum)}, mean {shown(stats.mean)}, "
+        f"active {share}",
+    ]
     if stats.twin is not None:
         lines.append(f"bit-equal twin of unit {stats.twin}")
     if view.concepts:

@@ -30,7 +30,9 @@ def options(command: Any) -> list[tuple[str, str]]:
         if parameter.name == "help":
             continue
         kind = parameter.param_type_name
-        names = ", ".join([*parameter.opts, *parameter.secondary_opts]) if kind == "option" else (parameter.metavar or parameter.name.upper())
+        names = (
+            ", ".join([*parameter.opts, *parameter.secondary_opts]) if kind == "option" else (parameter.metavar or parameter.name.upper())
+        )
         found.append((names, getattr(parameter, "help", None) or ""))
     return found
 

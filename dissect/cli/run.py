@@ -33,7 +33,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A card's name or path, torchvision:NAME, timm:NAME, transformers:NAME or folder, package.module:factory.")],
+    model: Annotated[
+        str, typer.Argument(help="A card's name or path, torchvision:NAME, timm:NAME, transformers:NAME or folder, package.module:factory.")
+    ],
     data: Annotated[str, typer.Option("--data", "-d", help="A data-set card's name or path.")],
     layers: Annotated[str, typer.Option(help="Names or wildcards, separated by commas; see dissect models layers.")] = "",
     weights: Annotated[Path | None, typer.Option(help="Weights file for package.module:factory, or instead of the card's.")] = None,
@@ -41,17 +43,27 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Use this many evenly spaced images.")] = None,
     profile: Annotated[str, typer.Option(help="standard, netdissect, lite or compexp.")] = "standard",
     quantile: Annotated[float, typer.Option(help="Share of activations above the threshold.")] = 0.005,
-    activation_dtype: Annotated[Literal["float16", "float32"] | None, typer.Option(help="How activations are kept; default: the profile's.")] = None,
-    label_size: Annotated[str | None, typer.Option(metavar="HxW", help="Size of label maps, for example 112x112; default: half the input.")] = None,
-    geometry: Annotated[Literal["squash", "model"], typer.Option(help="Squash pictures to the input, or the network's own resize and crop.")] = "squash",
+    activation_dtype: Annotated[
+        Literal["float16", "float32"] | None, typer.Option(help="How activations are kept; default: the profile's.")
+    ] = None,
+    label_size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Size of label maps, for example 112x112; default: half the input.")
+    ] = None,
+    geometry: Annotated[
+        Literal["squash", "model"], typer.Option(help="Squash pictures to the input, or the network's own resize and crop.")
+    ] = "squash",
     methods: Annotated[str, typer.Option(help="netdissect.")] = "netdissect",
     threshold: Annotated[float, typer.Option(help="A unit is a detector when its IoU is above this.")] = 0.04,
     min_images: Annotated[int, typer.Option(min=1, help="Concepts on fewer images give no label.")] = 1,
     top: Annotated[int, typer.Option(min=1, help="Concepts kept a unit and category.")] = 5,
     exemplars: Annotated[int, typer.Option(min=1, help="Images kept a unit.")] = 15,
-    colour_naming: Annotated[bool | None, typer.Option("--colour-naming/--no-colour-naming", help="Add the 11 basic colours as concepts.")] = None,
+    colour_naming: Annotated[
+        bool | None, typer.Option("--colour-naming/--no-colour-naming", help="Add the 11 basic colours as concepts.")
+    ] = None,
     plain_forward: Annotated[bool, typer.Option("--plain-forward", help="No channels_last, no folded batch norm.")] = False,
-    trust_checkpoint: Annotated[bool, typer.Option("--trust-checkpoint", help="Load a pickled checkpoint that you made: it can run any code.")] = False,
+    trust_checkpoint: Annotated[
+        bool, typer.Option("--trust-checkpoint", help="Load a pickled checkpoint that you made: it can run any code.")
+    ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Accept weights that do not fill the network.")] = False,
     ema: Annotated[bool, typer.Option("--ema", help="Take the averaged weights of a checkpoint that holds both.")] = False,
     batch_size: BatchSize = None,
@@ -74,11 +86,28 @@ def run(
     if engine == "ray":
         raise NotSupportedError("--engine ray is not supported by this version. Leave it out: shards are computed in this process.")
     request = RunRequest(
-        model=model, data=data, layers=_names(layers), weights=str(weights.absolute()) if weights else None, split=split, limit=limit,
-        profile=profile, quantile=quantile, activation_dtype=activation_dtype, label_size=parse_size(label_size), geometry=geometry,
-        methods=_names(methods), threshold=threshold, min_images=min_images, top=top, exemplars=exemplars, colour_naming=colour_naming,
-        fast=not plain_forward, trust=trust_checkpoint, partial=partial, ema=ema,
-    )  # fmt: skip
+        model=model,
+        data=data,
+        layers=_names(layers),
+        weights=str(weights.absolute()) if weights else None,
+        split=split,
+        limit=limit,
+        profile=profile,
+        quantile=quantile,
+        activation_dtype=activation_dtype,
+        label_size=parse_size(label_size),
+        geometry=geometry,
+        methods=_names(methods),
+        threshold=threshold,
+        min_images=min_images,
+        top=top,
+        exemplars=exemplars,
+        colour_naming=colour_naming,
+        fast=not plain_forward,
+        trust=trust_checkpoint,
+        partial=partial,
+        ema=ema,
+    )
     state.override(batch_size=batch_size, device=device, cache_limit=cache_limit, data_root=data_root)
     if dry_run:
         _dry_run(state, request, workers)
@@ -145,7 +174,13 @@ def finish(state: State, request: RunRequest, *, workers: int, report: Path | No
     from dissect.pipeline.run import run_request
 
     outcome = run_request(
-        request, state.config, state.store(), _progress(state), workers=workers, report=None if no_report else (report or Path()), say=state.say
+        request,
+        state.config,
+        state.store(),
+        _progress(state),
+        workers=workers,
+        report=None if no_report else (report or Path()),
+        say=state.say,
     )
     announce(state, outcome)
     if outcome.skipped:

@@ -34,10 +34,21 @@ def list_runs(
     state: State = context.obj
     found = state.store(create=False).runs(model=model, state=state_name, limit=limit)
     rows = [
-        {"run": r.id, "state": r.state, "model": r.model, "data": r.dataset, "layers": " ".join(r.layers), "profile": r.profile,
-         "quantile": r.quantile, "images": r.images, "skipped": r.skipped, "created": f"{r.created_at:%Y-%m-%d %H:%M}", "fingerprint": r.fingerprint[:12]}
+        {
+            "run": r.id,
+            "state": r.state,
+            "model": r.model,
+            "data": r.dataset,
+            "layers": " ".join(r.layers),
+            "profile": r.profile,
+            "quantile": r.quantile,
+            "images": r.images,
+            "skipped": r.skipped,
+            "created": f"{r.created_at:%Y-%m-%d %H:%M}",
+            "fingerprint": r.fingerprint[:12],
+        }
         for r in found
-    ]  # fmt: skip
+    ]
     columns = ("run", "state", "model", "data", "layers", "profile", "quantile", "images", "skipped", "created", "fingerprint")
     write_rows(rows, columns, chosen(form, state))
     if not rows:
@@ -56,9 +67,13 @@ def show_run(context: typer.Context, run: Annotated[str, typer.Argument(help="Nu
     layers, progress, skipped = store.layers(record.id), store.progress(record.id), store.skipped(record.id)
     if state.json:
         write_json(
-            {"run": dataclasses.asdict(record), "layers": [dataclasses.asdict(layer) for layer in layers],
-             "stages": [dataclasses.asdict(stage) for stage in progress], "skipped": [dataclasses.asdict(item) for item in skipped]}
-        )  # fmt: skip
+            {
+                "run": dataclasses.asdict(record),
+                "layers": [dataclasses.asdict(layer) for layer in layers],
+                "stages": [dataclasses.asdict(stage) for stage in progress],
+                "skipped": [dataclasses.asdict(item) for item in skipped],
+            }
+        )
         return
     print(f"run {record.id}   {record.state}   {record.model} on {record.dataset}   {record.images} images, {record.skipped} skipped")
     print(f"fingerprint {record.fingerprint}")

@@ -97,7 +97,11 @@ def _sqlite() -> Finding:
     from dissect.store.database import wal_is_safe
 
     version = sqlite3.sqlite_version
-    return Finding("sqlite", True, f"{version}, journal {'WAL' if wal_is_safe(sqlite3.sqlite_version_info) else 'TRUNCATE (WAL has a known fault in it)'}")
+    return Finding(
+        "sqlite",
+        True,
+        f"{version}, journal {'WAL' if wal_is_safe(sqlite3.sqlite_version_info) else 'TRUNCATE (WAL has a known fault in it)'}",
+    )
 
 
 def _shipped() -> Finding:

@@ -20,9 +20,7 @@ def write_run_report(store: Store, config: Config, run_id: int, folder: Path) ->
     return write_report(report_view(store, run_id, config.cache / "thumbs"), folder)
 
 
-def export_run(
-    store: Store, config: Config, reference: str, form: Literal["html", "csv", "jsonl", "parquet"], output: Path | None
-) -> Path:
+def export_run(store: Store, config: Config, reference: str, form: Literal["html", "csv", "jsonl", "parquet"], output: Path | None) -> Path:
     """Write a run as HTML (a folder) or as a table of units (a file); default place: the current folder. Returns what was written."""
     record = store.run(reference)
     if form == "html":

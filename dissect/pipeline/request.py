@@ -52,7 +52,9 @@ class RunRequest:
     def __post_init__(self) -> None:
         rules = profile(self.profile)
         if not 0 < self.quantile < 1:
-            raise UsageError(f"--quantile is {self.quantile}. Give the share of activations above the threshold, between 0 and 1; 0.005 is usual.")
+            raise UsageError(
+                f"--quantile is {self.quantile}. Give the share of activations above the threshold, between 0 and 1; 0.005 is usual."
+            )
         if self.activation_dtype is not None and self.activation_dtype not in rules.activation_dtypes:
             raise UsageError(
                 f"profile {self.profile} keeps activations as {' or '.join(rules.activation_dtypes)}, not {self.activation_dtype}. "

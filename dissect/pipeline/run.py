@@ -28,6 +28,7 @@ from dissect.pipeline.rows import concept_rows, image_rows, layer_result
 from dissect.probe.cache import Cache
 from dissect.probe.estimate import Estimate, estimate
 from dissect.probe.ledger import MemoryLedger
+from dissect.probe.profile import profile
 from dissect.probe.progress import Progress
 from dissect.probe.runner import ProbeResult, probe
 from dissect.store import CheckpointRecord, DatasetRecord, LayerSummary, ModelRecord, RunRecord, RunSpec, Store
@@ -72,19 +73,42 @@ class RunOutcome:
     def as_plain(self) -> dict[str, object]:
         """For a program."""
         layers = [
-            {"layer": each.layer, "units": each.units, "detectors": each.detectors, "unique": each.unique,
-             "unique_by_category": each.unique_by_category, "states": dict(each.states)}
+            {
+                "layer": each.layer,
+                "units": each.units,
+                "detectors": each.detectors,
+                "unique": each.unique,
+                "unique_by_category": each.unique_by_category,
+                "states": dict(each.states),
+            }
             for each in self.layers
-        ]  # fmt: skip
+        ]
         return {
-            "run": self.run.id, "fingerprint": self.run.fingerprint, "state": self.run.state, "model": self.run.model, "data": self.run.dataset,
-            "images": self.run.images, "skipped": self.skipped, "repeated": self.repeated, "forward_images": self.forward_images,
-            "seconds": round(self.seconds, 3), "layers": layers, "report": str(self.report) if self.report else None, "notes": list(self.notes),
-        }  # fmt: skip
+            "run": self.run.id,
+            "fingerprint": self.run.fingerprint,
+            "state": self.run.state,
+            "model": self.run.model,
+            "data": self.run.dataset,
+            "images": self.run.images,
+            "skipped": self.skipped,
+            "repeated": self.repeated,
+            "forward_images": self.forward_images,
+            "seconds": round(self.seconds, 3),
+            "layers": layers,
+            "report": str(self.report) if self.report else None,
+            "notes": list(self.notes),
+        }
 
 
 def run_request(
-    request: RunRequest, config: Config, store: Store, progress: Progress, *, workers: int = 1, report: Path | None = None, say: Say = lambda _: None
+    request: RunRequest,
+    config: Config,
+    store: Store,
+    progress: Progress,
+    *,
+    workers: int = 1,
+    report: Path | None = None,
+    say: Say = lambda _: None,
 ) -> RunOutcome:
     """Do what is asked for, or what is left of it. `report` is the folder of the HTML report; an empty path takes the usual place.
 
@@ -160,17 +184,28 @@ def run_spec(
         if name in ("profile", "quantile", "activation_dtype", "label_size", "methods", "threshold", "min_images", "top", "exemplars")
     }
     whole: dict[str, Plain] = {
-        "scoring": SCORING, "data": content, "network": describe, "rules": rules,
+        "scoring": SCORING,
+        "data": content,
+        "network": describe,
+        "rules": rules,
         "layers": [{"name": each.name, "form": each.form, "prefix": each.prefix} for each in layers],
-    }  # fmt: skip
+    }
     model_id = store.save_model(ModelRecord(network.name, source=network.source, licence=network.licence))
     checkpoint_id = store.save_checkpoint(
         model_id,
-        CheckpointRecord(str(describe["weights"]), file_sha256=network.file_sha256, source=request.weights or network.source, describe=describe),
+        CheckpointRecord(
+            str(describe["weights"]), file_sha256=network.file_sha256, source=request.weights or network.source, describe=describe
+        ),
     )
     dataset_id = store.save_dataset(
         DatasetRecord(
-            data.name, content, data.vocabulary.name, label_kind=data.label_kind, images=len(data.records), licence=card.licence, source=card.source
+            data.name,
+            content,
+            data.vocabulary.name,
+            label_kind=data.label_kind,
+            images=len(data.records),
+            licence=card.licence,
+            source=card.source,
         )
     )
     return RunSpec(
@@ -192,13 +227,21 @@ def versions() -> Mapping[str, str]:
 
 
 def _work(
-    request: RunRequest, config: Config, store: Store, progress: Progress, workers: int, record: RunRecord, data: ProbeSet,
-    network: LoadedNetwork, layers: tuple[LayerInfo, ...],
-) -> ProbeResult:  # fmt: skip
+    request: RunRequest,
+    config: Config,
+    store: Store,
+    progress: Progress,
+    workers: int,
+    record: RunRecord,
+    data: ProbeSet,
+    network: LoadedNetwork,
+    layers: tuple[LayerInfo, ...],
+) -> ProbeResult:
     try:
         settings = probe_settings(request, config, layers, workers)
         result = probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
-        store.save_concepts(data.vocabulary.name, *concept_rows(data.vocabulary, result))
+        leaked = profile(request.profile).label_zero != "drop"
+        store.save_concepts(data.vocabulary.name, *concept_rows(data.vocabulary, leaked))
         store.save_images(record.dataset_id, image_rows(data, result.image_files))
         progress.start("score", len(result.layers), "layer")
         for position, probed in enumerate(result.layers):

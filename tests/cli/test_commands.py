@@ -31,7 +31,9 @@ def test_every_command_has_help_an_example_that_parses_and_explained_options(nam
 
 
 def test_the_reference_page_is_what_the_commands_say() -> None:
-    assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == reference(), "run: python -m dissect.cli.reference > docs/commands.md"
+    assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == reference(), (
+        "run: python -m dissect.cli.reference > docs/commands.md"
+    )
 
 
 def test_every_setting_and_variable_is_documented() -> None:

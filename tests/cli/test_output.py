@@ -18,7 +18,7 @@ cells = some.none() | some.integers() | some.booleans() | some.text(some.charact
 @given(some.lists(some.fixed_dictionaries({"a": cells, "b": cells}), max_size=5))
 def test_csv_reads_back_and_no_cell_is_a_formula(rows: list[dict[str, object]]) -> None:
     read = list(csv.DictReader(io.StringIO(csv_text(rows, ("a", "b")))))
-    assert len(read) == len([row for row in rows])
+    assert len(read) == len(rows)
     for row, back in zip(rows, read, strict=True):
         for name in ("a", "b"):
             value = row[name]
@@ -57,6 +57,8 @@ def test_values_are_shown_as_people_read_them(value: object, text: str) -> None:
     assert shown(value) == text
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3.2e9, "3.2 GB"), (5e12, "5.0 TB")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3.2e9, "3.2 GB"), (5e12, "5.0 TB")]
+)
 def test_sizes_are_shown_with_units(size: float, text: str) -> None:
     assert size_text(size) == text

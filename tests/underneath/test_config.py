@@ -31,7 +31,13 @@ def test_options_win_over_environment_over_file(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("nonsense = 1", "nonsense"), ("device = 'gpu'", "device"), ("batch_size = 0", "batch_size"), ("cards = 3", "cards"), ("[", "dissect.toml")],
+    [
+        ("nonsense = 1", "nonsense"),
+        ("device = 'gpu'", "device"),
+        ("batch_size = 0", "batch_size"),
+        ("cards = 3", "cards"),
+        ("[", "dissect.toml"),
+    ],
 )
 def test_a_wrong_settings_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -10,9 +10,7 @@ from dissect import errors
 def test_the_drawn_tree_names_every_error_with_its_exit_code() -> None:
     drawn = {name: int(code) for name, code in re.findall(r"(\w+Error)\s+(\d)", errors.__doc__ or "")}
     real = {
-        name: thing.exit_code
-        for name, thing in vars(errors).items()
-        if isinstance(thing, type) and issubclass(thing, errors.DissectError)
+        name: thing.exit_code for name, thing in vars(errors).items() if isinstance(thing, type) and issubclass(thing, errors.DissectError)
     }
     assert drawn == real
 
