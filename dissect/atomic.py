@@ -61,6 +61,21 @@ def write_text(path: Path, text: str) -> str:
     return write_bytes(path, text.encode())
 
 
+def write_draft(path: Path, data: bytes) -> None:
+    """Write a file of a folder that nobody sees yet and that is moved into place as a whole; so without temporary name and fsync.
+
+    A report of 2,048 units has as many files: two fsyncs each are a minute on a slow disk.
+
+    Raises:
+        StorageError: the operating system refused; the caller removes the folder.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageError(_message(path, error)) from error
+
+
 def write_with(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file by name (for libraries that open it themselves), then move it to `path`."""
     temporary = temporary_path(path)
@@ -77,6 +92,79 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
     except BaseException:
         _remove(temporary)
         raise
+
+
+def provisional(path: Path, data: bytes) -> None:
+    """Write `data` under the temporary name of `path`, to be settled or discarded by this process; not durable until then.
+
+    Raises:
+        StorageError: the operating system refused.
+    """
+    temporary = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w+b") as file:
+            file.write(data)
+    except OSError as error:
+        _remove(temporary)
+        raise StorageError(_message(path, error)) from error
+
+
+def settle(path: Path) -> None:
+    """Move what `provisional` wrote to `path`. Not forced to disk: for files that say themselves whether they are whole.
+
+    Raises:
+        StorageError: the operating system refused.
+    """
+    try:
+        temporary_path(path).replace(path)
+    except OSError as error:
+        _remove(temporary_path(path))
+        raise StorageError(_message(path, error)) from error
+
+
+def discard(path: Path) -> None:
+    """Remove what `provisional` wrote for `path`."""
+    _remove(temporary_path(path))
+
+
+@contextlib.contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, to be filled with `write_inside`; on a clean exit it becomes `folder`, on an error it goes.
+
+    Thousands of small files are made durable together instead of one by one. If another process put `folder` there meanwhile, that one
+    stays and ours is dropped.
+
+    Raises:
+        StorageError: the operating system refused (full disk, read-only folder, I/O error); nothing is left behind.
+    """
+    temporary = temporary_path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        yield temporary
+        if hasattr(os, "sync"):
+            os.sync()
+        if not folder.is_dir():
+            temporary.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise StorageError(_message(folder, error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_inside(path: Path, data: bytes) -> None:
+    """Write a file into a folder that nobody else sees yet (see `writing_folder`), which makes it durable later.
+
+    Raises:
+        StorageError: the operating system refused, or the folder is gone.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageError(_message(path, error)) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -119,12 +207,15 @@ def sha256_file(path: Path) -> str:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files below `folder` whose process is gone. Returns how many."""
+    """Remove temporary files and folders below `folder` whose process is gone. Returns how many."""
     removed = 0
-    for path in folder.rglob(".*.tmp") if folder.is_dir() else ():
+    for path in list(folder.rglob(".*.tmp")) if folder.is_dir() else ():
         match = _TEMPORARY.match(path.name)
         if match and not _alive(int(match.group(1))):
-            _remove(path)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                _remove(path)
             removed += 1
     return removed
 
