@@ -7,6 +7,8 @@ transparency is laid over white. Animations and multi-page files are refused, be
 
 from __future__ import annotations
 
+import math
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +95,7 @@ def fit_labels(ids: LabelMap, shape: Frame, image: Path, *, any_aspect: bool = F
     """A label map (h, w) turned as its picture is turned.
 
     A map of the stored size turns with the picture; one that already has the upright size is left. Of other sizes (half
-    resolution, say) the proportions decide, upright first. Turns that keep the size (180 degrees, mirrors, square pictures)
+    resolution, say) the nearer proportions decide, upright at a tie. Turns that keep the size (180 degrees, mirrors, square pictures)
     always turn the map.
 
     Raises:
@@ -106,7 +108,7 @@ def fit_labels(ids: LabelMap, shape: Frame, image: Path, *, any_aspect: bool = F
         fits, turn = _alike((width, height), shape.size), True
     else:
         upright, stored = _alike((width, height), shape.upright), _alike((width, height), shape.size)
-        turn = (width, height) == shape.size or (stored and not upright)
+        turn = stored and _apart((width, height), shape.size) < _apart((width, height), shape.upright)
         fits = upright or stored
     if not fits and not any_aspect:
         raise LabelMapError(
@@ -132,21 +134,48 @@ def turned(array: LabelMap, orientation: int) -> LabelMap:
 
 
 def _alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Equal proportions, up to rounding of the smaller to whole pixels and 2 %."""
-    cross, against = size[0] * other[1], size[1] * other[0]
-    rounding = max(other) if max(size) <= max(other) else max(size)
-    return abs(cross - against) <= max(rounding, 0.02 * max(cross, against))
+    """Equal proportions: within 2 %, or within 10 % where rounding the sides to whole pixels explains it."""
+    (width, height), (wide, high) = size, other
+    rounding = (width - 1) * high < wide * (height + 1) and (width + 1) * high > wide * (height - 1)
+    return _apart(size, other) <= (math.log(1.1) if rounding else math.log(1.02))
+
+
+def _apart(size: tuple[int, int], other: tuple[int, int]) -> float:
+    """How far two proportions are apart: |log| of their ratio."""
+    return abs(math.log(size[0] * other[1] / (size[1] * other[0])))
+
+
+_quiet_lock = threading.Lock()
+_quiet_users: list[warnings.catch_warnings[None]] = []
+_quiet_depth = [0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of Pillow while any thread is inside. Filters belong to the process, so the first thread in sets them and the last
+    one out puts them back; `warnings.catch_warnings` in each thread would let them restore each other's."""
+    with _quiet_lock:
+        _quiet_depth[0] += 1
+        if _quiet_depth[0] == 1:
+            _quiet_users.append(warnings.catch_warnings())
+            _quiet_users[0].__enter__()
+            warnings.filterwarnings("ignore", module=r"(PIL|dissect\.concepts)\b")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth[0] -= 1
+            if _quiet_depth[0] == 0:
+                _quiet_users.pop().__exit__(None, None, None)
 
 
 @contextmanager
 def _opened(path: Path, kind: type[DataError]) -> Iterator[Image.Image]:
     """Open a file with every failure turned into `kind`, and no warning let through."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                _refuse_by_header(path, image, kind)
-                yield image
+        with _quiet(), Image.open(path) as image:
+            _refuse_by_header(path, image, kind)
+            yield image
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -163,6 +192,9 @@ def _refuse_by_header(path: Path, image: Image.Image, kind: type[DataError]) -> 
         raise kind(f"{path} has {width}x{height} pixels; at most {MOST_PIXELS:,} are read. Make it smaller, or remove it.")
     if width < 1 or height < 1:
         raise kind(f"{path} has {width}x{height} pixels. Remove it.")
+    if image.format == "TIFF" and _orientation(image) >= 5:
+        # Pillow 13 mixes up the rows of some of these while it turns them itself.
+        raise kind(f"{path} is a TIFF that is to be turned by 90 degrees. Save it upright, as PNG.")
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise kind(f"{path} is an animation of {getattr(image, 'n_frames', 0)} frames. Save the wanted frame as a picture of its own.")
 
@@ -194,8 +226,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    orientation = _orientation(image)
     image.load()
+    orientation = _orientation(image)  # after loading: a TIFF is turned by then, and says so
     methods = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
