@@ -81,9 +81,11 @@ def outlines(masks: Sequence[Bits]) -> list[str]:
         stack[index, 1:-1, 1:-1] = mask
     rows = stack[:, 1:] ^ stack[:, :-1]
     corners = rows[:, :, 1:] ^ rows[:, :, :-1]
-    which, y, x = np.nonzero(corners)
-    by_column = np.lexsort((y, x, which))
-    partner = np.empty(len(which), np.int64)
+    _, high, wide = corners.shape
+    which, place = np.divmod(np.flatnonzero(corners), high * wide)
+    y, x = np.divmod(place, wide)
+    by_column = np.argsort((which * wide + x) * high + y)
+    partner = np.empty_like(by_column)
     partner[by_column[0::2]], partner[by_column[1::2]] = by_column[1::2], by_column[0::2]
     bounds = np.searchsorted(which, np.arange(len(masks) + 1)).tolist()
     below, xs, ys = partner.tolist(), x.tolist(), y.tolist()

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from dissect import __version__
 from dissect.exchange import help as glossary
 from dissect.exchange import words
-from dissect.exchange.pictures import PictureBook
+from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import histogram_plot, percent_of, runner_bars
 from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, hues, layer_facts, layer_sentence, orders
 from dissect.exchange.view import ReportLayer, ReportRun, ReportUnit
@@ -47,14 +47,14 @@ class PageLink:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """The templates with their filters: escaping on, unknown names are errors, unprintable characters shown as �."""
+    """The templates with their filters: escaping is on, unknown names are errors."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, finalize=words.clean,
-        auto_reload=False, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False,
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     for name in FILTERS:
         found.filters[name] = getattr(words, name)
-    found.filters.update(measure=_measure, plain=_plain, unit_list=_unit_list)
+    found.filters.update(measure=_measure, plain=_plain, unit_list=_unit_list, drawn=drawn)
     return found
 
 
@@ -78,8 +78,9 @@ def verify_command(run: ReportRun) -> str:
 
 
 def render(template: str, run: ReportRun, **values: Any) -> str:
-    """One page."""
-    return environment().get_template(template).render(run=run, policy=POLICY, program=__version__, verify=verify_command(run), **values)
+    """One page. Unprintable characters of foreign names become �: no template holds any."""
+    page = environment().get_template(template)
+    return words.clean(page.render(run=run, policy=POLICY, program=__version__, verify=verify_command(run), **values))
 
 
 def paged(rows: Sequence[str], most: int = ROWS_A_PAGE, most_bytes: int = BYTES_A_PAGE) -> Iterator[tuple[int, int]]:
@@ -163,12 +164,12 @@ class LayerPages:
 
     def _unit(self, unit: ReportUnit, pictures: Sequence[Any], before: int | None, after: int | None) -> str:
         label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
-        groups = runner_bars(unit, self.facts.top, self.run.categories)
+        top, groups = runner_bars(unit, self.run.categories)
         reference = f"{self.run.network}/{self.layer.name}/{unit.index}"
         return render(
             "unit.html", self.run, root="../", layer_folder=self.folder, title=f"unit {unit.index}: {label}", unit=unit, pics=pictures,
             path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")), before=before, after=after, hue=self._hue(unit),
-            shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=self.facts.top,
+            shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=top,
             runners=[(category, self.hues[category], bars) for category, bars in groups],
             measure=_measure(groups[0][1][0].label.measure) if groups else "", command=f"dissect unit {shlex.quote(reference)}",
         )  # fmt: skip

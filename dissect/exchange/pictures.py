@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from markupsafe import Markup, escape
 from PIL import Image
 
 from dissect import atomic
@@ -46,6 +47,23 @@ class Picture:
     activation: float
     key: str
     under: tuple[str, ...]
+
+
+def drawn(picture: Picture) -> Markup:
+    """The picture with its mask, as markup. Written here because a report holds 30,000 of them: a macro takes five times as long."""
+    alt = escape(picture.alt)
+    if not picture.src:
+        return Markup(f'<span class="gone" role="img" aria-label="{alt}: no picture kept">no picture kept</span>')
+    overlay, over = picture.overlay, ""
+    if overlay is not None and overlay.path:
+        over = (
+            f'<svg viewBox="0 0 {overlay.width} {overlay.height}" preserveAspectRatio="none" aria-hidden="true">'
+            f'<path d="{overlay.path}"/></svg>'
+        )
+    elif overlay is not None:
+        over = f'<img class="dim" src="{overlay.png}" alt="">'
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return Markup(f'<span class="pic {picture.fit}"><img src="{escape(picture.src)}" {size} alt="{alt}" loading="lazy">{over}</span>')
 
 
 @dataclass
@@ -131,4 +149,4 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:
-        atomic.write_bytes(target, source.read_bytes())
+        atomic.write_draft(target, source.read_bytes())

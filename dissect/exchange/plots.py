@@ -49,18 +49,19 @@ def percent_of(score: float | None, top: float) -> float:
     return round(min(100.0, max(0.0, 100 * score / top)), 1)
 
 
-def runner_bars(unit: ReportUnit, top: float, categories: Sequence[str], most: int = 5) -> list[tuple[str, list[ScoreBar]]]:
-    """The unit's runners-up by category, `most` in each; the label itself is left out."""
+def runner_bars(unit: ReportUnit, categories: Sequence[str], most: int = 5) -> tuple[float, list[tuple[str, list[ScoreBar]]]]:
+    """Where the bars end (the unit's best score), and its runners-up by category, `most` in each; the label itself is left out."""
+    scored = [label for label in unit.runners if label.score is not None and math.isfinite(label.score)]
+    top = max((label.score or 0.0 for label in (unit.label, *scored) if label is not None), default=0.0) or 1.0
+    own = (unit.label.text, unit.label.category) if unit.label is not None else None
     groups: dict[str, list[ScoreBar]] = {}
-    for label in unit.runners:
-        if label.score is None or (unit.label is not None and (label.text, label.category) == (unit.label.text, unit.label.category)):
-            continue
-        bars = groups.setdefault(category_of(label), [])
+    for label in scored:
+        bars = groups.setdefault(category_of(label), []) if (label.text, label.category) != own else []
         if len(bars) < most:
             inside = label.reachable is not None and label.reachable <= top
             bars.append(ScoreBar(label, percent_of(label.score, top), percent_of(label.reachable, top) if inside else None))
     order = category_order(categories)
-    return [(category, groups[category]) for category in sorted(groups, key=order)]
+    return top, [(category, groups[category]) for category in sorted(groups, key=order)]
 
 
 def _short(number: float) -> str:

@@ -45,7 +45,8 @@ def write_report(view: ReportRun, folder: Path) -> Path:
     try:
         made.mkdir(parents=True)
         for name, text in _files(view, made):
-            atomic.write_text(made / name, text)
+            atomic.write_draft(made / name, text.encode())
+        atomic.write_text(made / MARK, json.dumps(_mark(view), indent=1) + "\n")
         _put(made, target)
     except OSError as error:
         raise StorageError(f"cannot write the report {target}: {error.strerror or error}. Choose another folder with --output.") from error
@@ -138,8 +139,10 @@ def _files(view: ReportRun, made: Path) -> Iterator[tuple[str, str]]:
     yield "units.jsonl", tables.jsonl_text(view)
     if view.skipped:
         yield "skipped.csv", tables.skipped_text(view)
-    mark = {"kind": "dissect report", "program": __version__, "run": view.run, "fingerprint": view.fingerprint}
-    yield MARK, json.dumps(mark, indent=1) + "\n"
+
+
+def _mark(view: ReportRun) -> dict[str, str]:
+    return {"kind": "dissect report", "program": __version__, "run": view.run, "fingerprint": view.fingerprint}
 
 
 def _from_root(picture: Any) -> Any:

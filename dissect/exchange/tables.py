@@ -21,6 +21,7 @@ import importlib
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ COLUMNS = (
 LISTS = ("others", "runners", "exemplars")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 """Beginnings that a spreadsheet program takes for a formula, and the apostrophe that marks them as text."""
+
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 Row = dict[str, Any]
 
@@ -147,5 +150,5 @@ def harmless(cell: object) -> object:
     """A cell that no spreadsheet runs, and that UTF-8 can hold. Numbers stay numbers; NUL and half surrogates become �."""
     if not isinstance(cell, str):
         return cell
-    text = "".join("\ufffd" if character == "\0" or "\ud800" <= character <= "\udfff" else character for character in cell)
+    text = UNWRITABLE.sub("\ufffd", cell)
     return "'" + text if text.lstrip(" ").startswith(FORMULA_STARTS) else text

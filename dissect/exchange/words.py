@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 from dissect.exchange.view import ReportLabel, ReportUnit
 
 CHANCE = 0.05
 """A label whose q is above this may be chance."""
 NOTHING = "–"
+_UNPRINTABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def two(value: float | None) -> str:
@@ -54,16 +56,9 @@ def clip(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def clean(value: object) -> object:
-    """Text that any file can hold: control characters and half surrogates become �. For Jinja's `finalize`; all else passes."""
-    if type(value) is not str or (value.isascii() and value.isprintable()):
-        return value
-    return "".join("\ufffd" if _unprintable(character) else character for character in value)
-
-
-def _unprintable(character: str) -> bool:
-    number = ord(character)
-    return (number < 32 and character not in "\t\n") or 127 <= number < 160 or 0xD800 <= number < 0xE000 or number in (0xFFFE, 0xFFFF)
+def clean(text: str) -> str:
+    """Text that any file can hold: control characters and half surrogates become �."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def name_of(label: ReportLabel | None) -> str:

@@ -135,7 +135,8 @@ def fake_run(
         run="7", network="tiny-painter", dataset="painted-things", layers=made, images=images, image_count=pictures,
         categories=("object", "part", "scene", "texture", "color"), fingerprint="7c" * 32, created="2026-05-04 09:12 UTC", duration=187.0,
         skipped=(("val/painted_09999.jpg", "truncated after 1,024 bytes; replace the file"),),
-        settings={"batch_size": 32, "device": "cpu", "label_size": [112, 112], "seed": seed}, versions={"dissect": "0.1.0", "torch": "2.10.0"},
+        settings={"batch_size": 32, "device": "cpu", "label_size": [112, 112], "seed": seed},
+        versions={"dissect": "0.1.0", "torch": "2.10.0"},
     )  # fmt: skip
 
 
@@ -156,8 +157,9 @@ def _unit(index: int, painted: Sequence[Painted], rng: np.random.Generator) -> R
     score = float(rng.beta(1.2, 14))
     values = np.maximum(rng.normal(-0.5, 1.6, 4000), 0)
     histogram, edges = np.histogram(values, 64)
+    saturated = rng.random() < 0.01
     return ReportUnit(
-        index, "saturated" if rng.random() < 0.01 else "ok", threshold=float(np.quantile(values, 0.995)),
+        index, "saturated" if saturated else "ok", threshold=float(values.max() if saturated else np.quantile(values, 0.995)),
         label=_label(name, category, score), runners=_runners(score, rng), exemplars=exemplars, mask_size=MASK,
         histogram=tuple(int(n) for n in histogram), edges=tuple(float(e) for e in edges), minimum=0.0, maximum=float(values.max()),
         mean=float(values.mean()), active_share=0.00498, active_images=int(rng.integers(15, 140)), twin=3 if index == 11 else None,
