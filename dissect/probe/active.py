@@ -154,6 +154,24 @@ def surviving(
         bound[pair] = total
 
 
+@compiled(parallel=False)
+def _count_signatures(
+    positions: NDArray[Any], signature_map: NDArray[np.uint16], signatures: int, local: NDArray[np.uint16], count: NDArray[np.int32]
+) -> int:
+    """Write the different signatures under some positions to `local`, in order of appearance, and their counts. Returns how many."""
+    counts = np.zeros(signatures + 1, np.int32)
+    found = 0
+    for place in range(len(positions)):
+        signature = signature_map[positions[place]]
+        if counts[signature] == 0:
+            local[found] = signature
+            found += 1
+        counts[signature] += np.int32(1)
+    for place in range(found):
+        count[place] = counts[local[place]]
+    return found
+
+
 @compiled(parallel=True)
 def evaluate(
     values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: _AxisArrays, columns: _AxisArrays,
@@ -172,9 +190,8 @@ def evaluate(
         survivors = np.empty(len(cells), np.int64)
         first, second = np.empty(across, np.float32), np.empty(across, np.float32)
         least = np.empty(len(cells), np.float32)
-        owner = image[pair]
-        counts = np.zeros(local_offsets[owner + 1] - local_offsets[owner] + 1, np.int32)
-        written, signatures = start[pair], start[pair]
+        active = np.empty(across, np.uint8)
+        written = start[pair]
         for row in range(len(rows[4]) - 1):
             alive = _mark_cells(values[pair], cut, width, row, rows, columns, upper, survivors)
             if alive == 0:
@@ -182,32 +199,31 @@ def evaluate(
             top = rows[0][rows[4][row]] * width
             bottom = rows[1][rows[4][row]] * width
             for place in range(alive):
-                cell = survivors[place]
-                a, b = low[cells[cell]], high[cells[cell]]
+                begin, end = cells[survivors[place]], cells[survivors[place] + 1]
+                a, b = low[begin], high[begin]
                 left, right = values[pair, top + a], values[pair, top + b]
                 left2, right2 = values[pair, bottom + a], values[pair, bottom + b]
                 least[place] = min(min(left, right), min(left2, right2))
-                for x in range(cells[cell], cells[cell + 1]):
+                for x in range(begin, end):
                     first[x] = np.float32(np.float64(left) * low_weight[x] + np.float64(right) * high_weight[x])
                     second[x] = np.float32(np.float64(left2) * low_weight[x] + np.float64(right2) * high_weight[x])
             for y in range(rows[4][row], rows[4][row + 1]):
+                above, below = rows[2][y], rows[3][y]
                 for place in range(alive):
+                    begin, end = cells[survivors[place]], cells[survivors[place] + 1]
                     whole = least[place] > cut
-                    for x in range(cells[survivors[place]], cells[survivors[place] + 1]):
-                        value = np.float32(np.float64(first[x]) * rows[2][y] + np.float64(second[x]) * rows[3][y])
-                        if whole or value > cut:
-                            position = y * across + x
-                            positions[written] = position
-                            written += 1
-                            signature = signature_map[owner, position]
-                            if counts[signature] == 0:
-                                local[signatures] = signature
-                                signatures += 1
-                            counts[signature] += np.int32(1)
-        for place in range(start[pair], signatures):
-            count[place] = counts[local[place]]
+                    # Without a branch, so that the compiler does several pixels at a time.
+                    for x in range(begin, end):
+                        value = np.float32(np.float64(first[x]) * above + np.float64(second[x]) * below)
+                        active[x] = whole | (value > cut)
+                    for x in range(begin, end):
+                        positions[written] = y * across + x
+                        written += active[x]
         found[0, pair] = written - start[pair]
-        found[1, pair] = signatures - start[pair]
+        found[1, pair] = _count_signatures(
+            positions[start[pair] : written], signature_map[image[pair]], local_offsets[image[pair] + 1] - local_offsets[image[pair]],
+            local[start[pair] : written], count[start[pair] : written],
+        )  # fmt: skip
 
 
 @compiled(parallel=True)
