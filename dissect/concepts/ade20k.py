@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dissect.concepts.ade20k_classes import ClassList, Outline, from_csv, from_objects, objects_of
+from dissect.concepts.ade20k_classes import ClassList, Outline, benchmark_names, from_csv, from_objects, objects_of
 from dissect.concepts.base import Entry, FileSet, NewConcept, make_vocabulary
 from dissect.concepts.card import DataCard
 from dissect.concepts.images import read_label_png
@@ -139,15 +139,16 @@ def _benchmark_classes(path: Path) -> Iterator[NewConcept]:
     """Rows of the class table; further names after the first are synonyms."""
     tabs = path.suffix.lower() == ".txt"
     seen: set[int] = set()
+    taken: set[tuple[str, str]] = set()
     for line, row in read_csv(path, ("Idx", "Name"), "\t" if tabs else ","):
         number = row["Idx"].strip()
-        names = [name.strip() for name in row["Name"].split(";" if ";" in row["Name"] else ",") if name.strip()]
+        names = benchmark_names(row["Name"])
         if not number.isascii() or not number.isdecimal() or not 0 < int(number[:9]) < 1 << 16 or not names:
             raise DataError(f"{path}, line {line}: Idx is {number[:40]!r}, Name {row['Name'][:40]!r}. Write a number from 1 and a name.")
         if int(number) in seen:
             raise DataError(f"{path}, line {line}: class {number} stands twice. Keep one row a class.")
         seen.add(int(number))
-        yield NewConcept(names[0], "object", str(int(number)), synonyms=tuple(names[1:]))
+        yield NewConcept(_own_name(int(number), names, "object", taken), "object", str(int(number)), synonyms=names[1:])
 
 
 def _scenes(path: Path) -> dict[str, str]:
@@ -190,13 +191,18 @@ def _full_entries(root: Path, splits: Sequence[str], with_json: bool) -> Iterato
 
 
 def _full_vocabulary(name: str, classes: ClassList) -> Vocabulary:
-    """Concepts by class number. The first of a class's names is its name, unless an earlier class of the category took it."""
+    """Concepts by class number."""
     taken: set[tuple[str, str]] = set()
     new = []
     for number, found in sorted(classes.items()):
-        first, *synonyms = found.names
-        whole = ", ".join(found.names)
-        chosen = next(text for text in (first, whole, f"{whole} ({number})") if (found.primary, text) not in taken)
-        taken.add((found.primary, chosen))
-        new.append(NewConcept(chosen, found.primary, str(number), found.categories, tuple(synonyms)))
+        chosen = _own_name(number, found.names, found.primary, taken)
+        new.append(NewConcept(chosen, found.primary, str(number), found.categories, found.names[1:]))
     return make_vocabulary(name, ("object", "part"), new)
+
+
+def _own_name(number: int, names: Sequence[str], category: str, taken: set[tuple[str, str]]) -> str:
+    """The first of a class's names, unless an earlier class of the category took it: then all names, then the number too."""
+    whole = ", ".join(names)
+    chosen = next(text for text in (names[0], whole, f"{whole} ({number})") if (category, text) not in taken)
+    taken.add((category, chosen))
+    return chosen

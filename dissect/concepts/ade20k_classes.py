@@ -1,6 +1,7 @@
-"""Names of the classes of the full ADE20K: from a table of objects, or from the JSON files beside the pictures.
+"""Names of the classes of ADE20K: from the benchmark's table, from a table of objects, or from the JSON files beside the pictures.
 
-A JSON file holds `annotation` -> `object`: a list of `{name, name_ndx, parts: {part_level}, polygon: {x, y}}`. `name` lists synonyms,
+The benchmark's CSV separates everything by semicolons, words of one name too (`swivel;chair`); its .txt does not. The names of two and more
+words are listed here, so that both give the same classes. A JSON file holds `annotation` -> `object`: a list of `{name, name_ndx, parts: {part_level}, polygon: {x, y}}`. `name` lists synonyms,
 separated by commas, the usual one first.
 """
 
@@ -19,6 +20,20 @@ from dissect.errors import DataError
 CATEGORIES = ("object", "part")
 MOST_NUMBER = 25 * 256 + 255
 """The largest class number that (R // 10) * 256 + G can give."""
+
+
+PHRASES = frozenset(
+    tuple(phrase.split())
+    for phrase in """animate being, arcade machine, ash bin, automatic washer, bath tub, bathing tub, billiard table, boob tube, brand name,
+    bulletin board, chest of drawers, cocktail table, coffee table, collapsible shelter, computing device, computing machine, conveyer belt,
+    conveyor belt, cooking stove, covered stand, crt screen, data processor, dirt track, dish washer, dishwashing machine, display case,
+    double door, drinking glass, electronic computer, exhaust hood, garbage can, goggle box, idiot box, information processing system,
+    kitchen island, kitchen range, kitchen stove, light source, microwave oven, monitoring device, moving staircase, moving stairway,
+    notice board, open fireplace, palm tree, passenger vehicle, plant life, pool table, projection screen, screen door, silver screen,
+    snooker table, solid food, storage tank, street lamp, swimming bath, swimming pool, swivel chair, television receiver, television set,
+    trade name, traffic light, traffic signal, trash barrel, trash bin, trash can, tv set, washing machine, wearing apparel""".split(",")
+)
+"""Names of several words among the benchmark's 150 classes and their synonyms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,19 @@ class FoundClass:
 
 
 ClassList = Mapping[int, FoundClass]
+
+
+def benchmark_names(text: str) -> tuple[str, ...]:
+    """The names of a class as the benchmark's table lists them: by commas, or by semicolons that may also part the words of a name."""
+    if ";" not in text:
+        return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    words = [word.strip() for word in text.split(";") if word.strip()]
+    names: list[str] = []
+    while words:
+        length = next((n for n in (3, 2) if tuple(words[:n]) in PHRASES), 1)
+        names.append(" ".join(words[:length]))
+        del words[:length]
+    return tuple(dict.fromkeys(names))
 
 
 def from_objects(outlines: Iterable[Outline]) -> dict[int, FoundClass]:
