@@ -1,8 +1,8 @@
 """Names of the classes of ADE20K: from the benchmark's table, from a table of objects, or from the JSON files beside the pictures.
 
-The benchmark's CSV separates everything by semicolons, words of one name too (`swivel;chair`); its .txt does not. The names of two and more
-words are listed here, so that both give the same classes. A JSON file holds `annotation` -> `object`: a list of `{name, name_ndx, parts: {part_level}, polygon: {x, y}}`. `name` lists synonyms,
-separated by commas, the usual one first.
+The benchmark's CSV separates everything by semicolons, also the words of one name (`swivel;chair`); its .txt does not. The names of
+several words are listed here, so that both give the same classes. A JSON file holds `annotation` -> `object`: a list of
+`{name, name_ndx, parts: {part_level}, polygon: {x, y}}`. `name` lists synonyms, separated by commas, the usual one first.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ MOST_NUMBER = 25 * 256 + 255
 """The largest class number that (R // 10) * 256 + G can give."""
 
 
-PHRASES = frozenset(
-    tuple(phrase.split())
-    for phrase in """animate being, arcade machine, ash bin, automatic washer, bath tub, bathing tub, billiard table, boob tube, brand name,
+_PHRASES = """
+    animate being, arcade machine, ash bin, automatic washer, bath tub, bathing tub, billiard table, boob tube, brand name,
     bulletin board, chest of drawers, cocktail table, coffee table, collapsible shelter, computing device, computing machine, conveyer belt,
     conveyor belt, cooking stove, covered stand, crt screen, data processor, dirt track, dish washer, dishwashing machine, display case,
     double door, drinking glass, electronic computer, exhaust hood, garbage can, goggle box, idiot box, information processing system,
     kitchen island, kitchen range, kitchen stove, light source, microwave oven, monitoring device, moving staircase, moving stairway,
     notice board, open fireplace, palm tree, passenger vehicle, plant life, pool table, projection screen, screen door, silver screen,
     snooker table, solid food, storage tank, street lamp, swimming bath, swimming pool, swivel chair, television receiver, television set,
-    trade name, traffic light, traffic signal, trash barrel, trash bin, trash can, tv set, washing machine, wearing apparel""".split(",")
-)
+    trade name, traffic light, traffic signal, trash barrel, trash bin, trash can, tv set, washing machine, wearing apparel
+"""
+
+PHRASES = frozenset(tuple(phrase.split()) for phrase in _PHRASES.split(","))
 """Names of several words among the benchmark's 150 classes and their synonyms."""
 
 
