@@ -118,6 +118,10 @@ class FileSet:
         """
         raise NotImplementedError
 
+    def listed(self, entry: Entry) -> Plain:
+        """What the format's index itself says about an entry's labels, for the content hash: whole-image labels, say."""
+        return None
+
     def labels(self, index: int) -> Labels:
         """Labels of one record, turned as the image is; see `model.ProbeSet`.
 
@@ -168,7 +172,7 @@ class FileSet:
         files = [path for entry in self.entries for path in (entry.path, *entry.files)]
         hashes = content_hashes([*files, *self.shared])
         images = [
-            [record.key, hashes[entry.path], [hashes[path] for path in entry.files], record.group, dict(record.attributes)]
+            [record.key, hashes[entry.path], [hashes[path] for path in entry.files], self.listed(entry), record.group, dict(record.attributes)]
             for entry, record in zip(self.entries, self.records, strict=True)
         ]
         return fingerprint(

@@ -26,8 +26,9 @@ from dissect.concepts.base import UNKNOWN, Entry, FileSet, NewConcept, id_table,
 from dissect.concepts.card import DataCard
 from dissect.concepts.images import read_label_png
 from dissect.concepts.model import VOID, LabelMap, Labels, Plane, Vocabulary
-from dissect.concepts.tables import read_csv
+from dissect.concepts.tables import below, read_csv
 from dissect.errors import DataError, LabelMapError
+from dissect.fingerprint import Plain
 
 _COUNTED = re.compile(r"(.+?)\((\d+)\)")
 _FIXED = ("image", "split", "ih", "iw", "sh", "sw")
@@ -73,6 +74,9 @@ class Broden(FileSet):
                 if known != VOID:
                     whole.append(known)
         return Labels(tuple(planes), tuple(whole), frozenset(cell.category for cell in row.cells))
+
+    def listed(self, entry: Entry) -> Plain:
+        return [[cell.category, len(cell.planes), list(cell.whole)] for cell in cast(_Row, entry.source).cells]
 
     def _plane(self, path: Path, size: tuple[int, int]) -> LabelMap:
         stored = read_label_png(path)
@@ -192,14 +196,12 @@ def _entry(card: DataCard, path: Path, line: int, row: Mapping[str, str], catego
     for category in categories:
         items = [item.strip() for item in row[category].split(";") if item.strip()]
         if items:
-            planes = tuple(images / item for item in items if not item.isdecimal())
+            planes = tuple(below(images, item, f"{path}, line {line}") for item in items if not item.isdecimal())
             cells.append(_Cell(category, planes, tuple(_whole(path, line, category, item) for item in items if item.isdecimal())))
     height, width = (_whole(path, line, name, row[name]) for name in ("sh", "sw"))
     files = tuple(plane for cell in cells for plane in cell.planes)
     key = row["image"].strip()
-    if not key:
-        raise DataError(f"{path}, line {line}: no image. Fill it in or remove the line.")
-    return Entry(key, images / key, files, row["split"].strip() or None, {}, _Row(tuple(cells), (height, width)))
+    return Entry(key, below(images, key, f"{path}, line {line}"), files, row["split"].strip() or None, {}, _Row(tuple(cells), (height, width)))
 
 
 def _one_size(card: DataCard, entries: Sequence[Entry]) -> tuple[int, int] | None:

@@ -19,8 +19,9 @@ from pathlib import Path
 from dissect.concepts.base import Entry, FileSet, NewConcept, make_vocabulary
 from dissect.concepts.card import DataCard
 from dissect.concepts.model import Labels, Vocabulary
-from dissect.concepts.tables import read_csv
+from dissect.concepts.tables import below, read_csv
 from dissect.errors import CardError, DataError, NotFoundError
+from dissect.fingerprint import Plain
 
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
@@ -36,12 +37,15 @@ Names = tuple[tuple[str, str], ...]
 class WholeLabels(FileSet):
     """Images whose labels hold for the whole picture; each entry's `source` holds its (category, label) pairs."""
 
-    def __init__(self, card: DataCard, entries: Sequence[Entry], categories: Sequence[str], shared: Sequence[Path] = ()) -> None:
+    def __init__(self, card: DataCard, entries: Sequence[Entry], categories: Sequence[str]) -> None:
         pairs = [pair for entry in entries for pair in _pairs(entry)]
         vocabulary = _vocabulary(card, categories, pairs)
-        super().__init__(card, vocabulary, entries, label_kind="image" if pairs else "none", shared=shared)
+        super().__init__(card, vocabulary, entries, label_kind="image" if pairs else "none")
         full = vocabulary.concepts
         self._ids = {(concept.category, concept.name): concept.index for concept in full}
+
+    def listed(self, entry: Entry) -> Plain:
+        return [list(pair) for pair in _pairs(entry)]
 
     def read(self, entry: Entry) -> Labels:
         whole = tuple(sorted(self._ids[pair] for pair in _pairs(entry)))
@@ -74,8 +78,7 @@ def open_image_folder(card: DataCard) -> WholeLabels:
         else:
             raise CardError(f"{card.path}: {path} has no metadata column {column!r}. Columns: {', '.join(attributes) or 'none'}.")
         entries.append(Entry("/".join(steps), path, (), split, attributes, tuple((category, name) for name in names)))
-    files = sorted(_metadata_files(card.root))
-    return WholeLabels(card, entries, (category,), files if column else ())
+    return WholeLabels(card, entries, (category,))
 
 
 def open_image_labels(card: DataCard) -> WholeLabels:
@@ -95,12 +98,10 @@ def open_image_labels(card: DataCard) -> WholeLabels:
     path = card.file(file)
     entries = []
     for line, row in read_csv(path, (image, *columns, *([split] if split else []))):
-        key = row.pop(image).strip()
-        if not key or Path(key).is_absolute() or ".." in Path(key).parts:
-            raise DataError(f"{path}, line {line}: {key!r} is no path below the root. Mend the line.")
+        picture = below(card.root, row.pop(image).strip(), f"{path}, line {line}")
         pairs = tuple((category, name) for column, category in columns.items() for name in _split(row[column], separator))
-        entries.append(Entry(Path(key).as_posix(), card.root / key, (), row[split] or None if split else None, row, pairs))
-    return WholeLabels(card, entries, tuple(dict.fromkeys(columns.values())), (path,))
+        entries.append(Entry(picture.relative_to(card.root).as_posix(), picture, (), row[split] or None if split else None, row, pairs))
+    return WholeLabels(card, entries, tuple(dict.fromkeys(columns.values())))
 
 
 def open_pictures(card: DataCard) -> WholeLabels:
@@ -150,7 +151,7 @@ def _metadata(root: Path) -> Mapping[Path, dict[str, str]]:
     for path in _metadata_files(root):
         rows = read_csv(path, ("file_name",)) if path.suffix == ".csv" else _json_lines(path)
         for line, row in rows:
-            picture = path.parent / row.pop("file_name")
+            picture = below(path.parent, row.pop("file_name"), f"{path}, line {line}")
             if picture in found:
                 raise DataError(f"{path}, line {line}: {picture.name} is described twice. Keep one row a picture.")
             found[picture] = row

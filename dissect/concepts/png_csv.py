@@ -32,7 +32,7 @@ from dissect.concepts.card import DataCard
 from dissect.concepts.images import read_label_png
 from dissect.concepts.model import LabelMap, Labels, Plane, Vocabulary
 from dissect.concepts.strict import Table
-from dissect.concepts.tables import read_csv
+from dissect.concepts.tables import below, read_csv
 from dissect.errors import CardError, DataError, LabelMapError
 
 _FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
@@ -254,20 +254,17 @@ def _from_pattern(card: DataCard, pattern: str) -> Iterator[tuple[Path, dict[str
 
 
 def _from_index(card: DataCard, index: str, image: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    for _, row in read_csv(card.file(index), _FIELD.findall(image)):
-        path = card.root / _filled(card, image, row)
+    file = card.file(index)
+    for line, row in read_csv(file, _FIELD.findall(image)):
+        path = below(card.root, _filled(card, image, row), f"{file}, line {line}")
         yield path, {"name": path.stem, **row}
 
 
 def _entry(card: DataCard, rules: tuple[_PlaneRule, ...], path: Path, fields: dict[str, str]) -> Entry:
-    maps = tuple(card.root / _filled(card, rule.labels, fields) for rule in rules)
+    maps = tuple(below(card.root, _filled(card, rule.labels, fields), card.path) for rule in rules)
     files = tuple(dict.fromkeys(maps))
     attributes = {key: value for key, value in fields.items() if key != "name"}
-    try:
-        key = path.relative_to(card.root).as_posix()
-    except ValueError:
-        raise DataError(f"{card.path}: {path} is not below the root {card.root}. Move it there or mend the index.") from None
-    return Entry(key, path, files, fields.get("split"), attributes, maps)
+    return Entry(path.relative_to(card.root).as_posix(), path, files, fields.get("split"), attributes, maps)
 
 
 def _filled(card: DataCard, pattern: str, fields: Mapping[str, str]) -> str:

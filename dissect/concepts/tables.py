@@ -25,6 +25,18 @@ def read_csv(path: Path, needed: Sequence[str] = (), delimiter: str = ",") -> It
             yield number, dict(zip(header, cells, strict=True))
 
 
+def below(root: Path, name: str, where: object) -> Path:
+    """The file `name` below `root`; `where` is the file that names it.
+
+    Raises:
+        DataError: the name is empty, absolute, or leads out of the root.
+    """
+    path = Path(name)
+    if not name.strip() or "\0" in name or path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{where}: {name!r} is not the path of a file below {root}. Mend it.")
+    return root / path
+
+
 def _numbered(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The header as line 0, then every row with its line."""
     try:
