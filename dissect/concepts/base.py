@@ -172,7 +172,7 @@ class FileSet:
         files = [path for entry in self.entries for path in (entry.path, *entry.files)]
         hashes = content_hashes([*files, *self.shared])
         images = [
-            [record.key, hashes[entry.path], [hashes[path] for path in entry.files], self.listed(entry), record.group, dict(record.attributes)]
+            [record.key, hashes[entry.path], [hashes[p] for p in entry.files], self.listed(entry), record.group, dict(record.attributes)]
             for entry, record in zip(self.entries, self.records, strict=True)
         ]
         return fingerprint(

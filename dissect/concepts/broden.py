@@ -197,11 +197,13 @@ def _entry(card: DataCard, path: Path, line: int, row: Mapping[str, str], catego
         items = [item.strip() for item in row[category].split(";") if item.strip()]
         if items:
             planes = tuple(below(images, item, f"{path}, line {line}") for item in items if not item.isdecimal())
-            cells.append(_Cell(category, planes, tuple(_whole(path, line, category, item) for item in items if item.isdecimal())))
+            whole = tuple(_whole(path, line, category, item) for item in items if item.isdecimal())
+            cells.append(_Cell(category, planes, whole))
     height, width = (_whole(path, line, name, row[name]) for name in ("sh", "sw"))
     files = tuple(plane for cell in cells for plane in cell.planes)
     key = row["image"].strip()
-    return Entry(key, below(images, key, f"{path}, line {line}"), files, row["split"].strip() or None, {}, _Row(tuple(cells), (height, width)))
+    picture = below(images, key, f"{path}, line {line}")
+    return Entry(key, picture, files, row["split"].strip() or None, {}, _Row(tuple(cells), (height, width)))
 
 
 def _one_size(card: DataCard, entries: Sequence[Entry]) -> tuple[int, int] | None:

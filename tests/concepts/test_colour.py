@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import time
 from pathlib import Path
 
@@ -66,17 +67,19 @@ def test_full_hues_are_never_called_neutral(hue: float, seed: int) -> None:
 
 @given(rgb=st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255)))
 def test_the_table_agrees_with_the_nearest_anchor(rgb: tuple[int, int, int]) -> None:
-    middle = np.array([[part // 4 * 4 + 1.5 for part in rgb]])
-    distances = {
-        name: min(float(np.sqrt(((to_lab(np.array([[int(c[i : i + 2], 16) for i in (0, 2, 4)]], dtype=float)) - to_lab(middle)) ** 2).sum())) for c in codes.split())
-        for name, codes in ANCHORS.items()
-    }  # fmt: skip
+    middle = to_lab(np.array([part // 4 * 4 + 1.5 for part in rgb]))
+
+    def distance(code: str) -> float:
+        anchor = to_lab(np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)], dtype=np.float64))
+        return math.dist(anchor.tolist(), middle.tolist())
+
+    distances = {name: min(distance(code) for code in codes.split()) for name, codes in ANCHORS.items()}
     assert distances[term("{:02x}{:02x}{:02x}".format(*rgb))] <= min(distances.values()) + 1e-6
 
 
 def test_lab_has_its_known_corners() -> None:
     corners = np.array([[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 0, 255]], dtype=float)
-    known = [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20], [32.30, 79.19, -107.86]]
+    known = np.array([[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20], [32.30, 79.19, -107.86]])
     assert np.abs(to_lab(corners) - known).max() < 0.1
 
 

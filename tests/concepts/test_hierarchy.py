@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import itertools
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_circle_is_found_exactly_when_there_is_one(broader: list[tuple[str, st
         circular = True
     circle = find_circle(broader)
     assert bool(circle) == circular
-    assert all(pair in broader for pair in zip(circle, circle[1:], strict=False)) and circle[:1] == circle[-1:]
+    assert all(pair in broader for pair in itertools.pairwise(circle)) and circle[:1] == circle[-1:]
 
 
 def test_a_long_chain_is_no_problem() -> None:

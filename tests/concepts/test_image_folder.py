@@ -41,7 +41,8 @@ def test_folders_are_classes_and_top_folders_are_splits(tmp_path: Path) -> None:
 
 def test_folders_without_splits_and_with_other_names(tmp_path: Path) -> None:
     pictures(tmp_path, "cat/1.jpg", "dog/2.png")
-    assert words(opened(tmp_path, "image-folder", '[options]\ncategory = "animal"\n')) == {"cat/1.jpg": ["animal:cat"], "dog/2.png": ["animal:dog"]}
+    animals = opened(tmp_path, "image-folder", '[options]\ncategory = "animal"\n')
+    assert words(animals) == {"cat/1.jpg": ["animal:cat"], "dog/2.png": ["animal:dog"]}
     data = opened(tmp_path, "image-folder", '[options]\nsplits = ["cat", "dog"]\n')
     assert [record.split for record in data.records] == ["cat", "dog"] and data.label_kind == "none"
 
@@ -133,7 +134,8 @@ def test_pictures_without_labels_have_an_empty_vocabulary(tmp_path: Path) -> Non
     data = opened(pictures(tmp_path, "b.png", "deep/down/a.JPG"), "pictures")
     assert [record.key for record in data.records] == ["b.png", "deep/down/a.JPG"]
     assert (data.label_kind, len(data.vocabulary), data.vocabulary.categories) == ("none", 0, ())
-    assert data.labels(0).planes == data.labels(0).whole == () and not data.labels(0).annotated
+    labels = data.labels(0)
+    assert not labels.planes and not labels.whole and not labels.annotated
     assert len(opened(tmp_path, "pictures", '[options]\npattern = "*.png"\n').records) == 1
     with pytest.raises(DataError, match="no images"):
         opened(tmp_path, "pictures", '[options]\npattern = "*.bmp"\n')

@@ -55,7 +55,8 @@ def test_camvid_has_the_pixels_of_its_classes(shared: Path) -> None:
     for row in rows(shared / "data/camvid/classes.csv"):
         internal = VOID if row["name"] == "Void" else int(row["id"]) + 1
         assert abs(pixels[internal] / pixels.sum() - float(row["pixel_fraction_all"])) <= 1e-4, row
-        assert [images[split, internal] for split in ("train", "val", "test")] == [int(row[f"images_{s}"]) for s in ("train", "val", "test")]
+        for split in ("train", "val", "test"):
+            assert images[split, internal] == int(row[f"images_{split}"]), row
 
 
 @pytest.mark.shared
