@@ -5,9 +5,10 @@ The processor's file is read as data: its numbers say all that is needed, and it
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,11 @@ def build_transformers(resolved: ResolvedNetwork) -> Built:
     """
     load_torchvision()
     transformers = importlib.import_module("transformers")
+    with _quiet(transformers):
+        return _build(transformers, resolved)
+
+
+def _build(transformers: Any, resolved: ResolvedNetwork) -> Built:
     folder = _folder(resolved.target)
     config = _config(transformers, folder)
     kind = _class(transformers, config, resolved.target)
@@ -49,7 +55,7 @@ def build_transformers(resolved: ResolvedNetwork) -> Built:
         module = call_builder(f"transformers:{resolved.target}", lambda: kind(chosen), {}, resolved.spec.seed)
     else:
         module = _pretrained(kind, folder, resolved)
-    names = getattr(config, "id2label", None) if resolved.kind == "transformers" and hasattr(module, "classifier") else None
+    names = getattr(config, "id2label", None) if "ImageClassification" in type(module).__name__ else None
     classes = tuple(str(names[index]) for index in sorted(names)) if names else ()
     side = getattr(tower or config, "image_size", None)
     return Built(module, _processor(folder, side), classes, loaded=not own, random=resolved.variant == RANDOM)
@@ -77,7 +83,23 @@ def processor(values: Mapping[str, Any], side: Any = None) -> Preprocessing:
         scale=float(values.get("rescale_factor", 1 / 255)) if values.get("do_rescale", True) else 1.0,
         mean=_triple(values.get("image_mean", IMAGENET_MEAN)) if normalise else (0.0, 0.0, 0.0),
         std=_triple(values.get("image_std", IMAGENET_STD)) if normalise else (1.0, 1.0, 1.0),
+        odd_crop="less",
     )
+
+
+@contextlib.contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No progress bars and tables of the library among our own output; its settings are put back."""
+    logging = transformers.utils.logging
+    was, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(was)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _folder(target: str) -> Path:

@@ -14,7 +14,7 @@ from torch import nn
 from dissect.errors import LayerError, NetworkError
 from dissect.network.forms import Reading, Surroundings, first_tensor, prefix_tokens, read_output
 from dissect.network.model import LayerInfo
-from dissect.network.rules import OutputRule
+from dissect.network.rules import Form, OutputRule
 
 PROBE_BATCH = 2
 SKIPPED_TYPES = (nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Flatten, nn.Unflatten)
@@ -74,8 +74,7 @@ def discover(network: nn.Module, input_size: tuple[int, int], device: torch.devi
             signed = not _is_rectified(tensor)
         except LayerError as error:
             reason = str(error)
-        if reading is not None and reading.form in ("conv", "channels_last"):
-            around.last_channels = reading.form == "channels_last"
+        if reading is not None and reading.form in ("conv", "channels_last") and not reading.tied:
             if reading.map_size in around.grids:
                 around.grids.remove(reading.map_size)
             around.grids.append(reading.map_size)
@@ -91,7 +90,78 @@ def discover(network: nn.Module, input_size: tuple[int, int], device: torch.devi
     finally:
         for handle in handles:
             handle.remove()
+    tied = {position for position, call in enumerate(calls) if call.reading is not None and call.reading.tied}
+    if tied:
+        _settle(calls, watch_orders(network, input_size, device, tied))
     return _found(calls, counts)
+
+
+def watch_orders(network: nn.Module, input_size: tuple[int, int], device: torch.device, wanted: set[int]) -> list[Form | None]:
+    """Where the channels are in the four-dimensional outputs of the wanted calls (positions), by what moves with the picture.
+
+    The upper half of the picture is changed, then the lower half. Along the axis of rows the change moves from the first half to the
+    second; along the axes of columns and channels it stays. One entry a call; None where it is not wanted, or nothing moves.
+    """
+    batch = probe_batch(input_size, device)
+    middle = input_size[0] // 2
+    upper, lower = batch.clone(), batch.clone()
+    upper[:, :, :middle] = batch[:, :, :middle].flip(1).roll(5, 3)
+    lower[:, :, middle:] = batch[:, :, middle:].flip(1).roll(5, 3)
+    plain, *changed = (_four_dimensional(network, changed, input_size, wanted) for changed in (batch, upper, lower))
+    if not len(plain) == len(changed[0]) == len(changed[1]):
+        return [None] * len(plain)
+    return [_order(*outputs) for outputs in zip(plain, *changed, strict=True)]
+
+
+def _four_dimensional(
+    network: nn.Module, batch: torch.Tensor, input_size: tuple[int, int], wanted: set[int]
+) -> list[torch.Tensor | None]:
+    """A copy of the first picture's output of the wanted calls, where it has four dimensions."""
+    kept: list[torch.Tensor | None] = []
+
+    def keep(_module: nn.Module, _arguments: object, output: object) -> None:
+        tensor = first_tensor(output)
+        useful = len(kept) in wanted and tensor is not None and tensor.ndim == 4
+        kept.append(tensor[:1].clone() if useful and tensor is not None else None)
+
+    handles = [module.register_forward_hook(keep) for name, module in network.named_modules() if name]
+    try:
+        forward(network, batch, input_size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return kept
+
+
+def _order(plain: torch.Tensor | None, upper: torch.Tensor | None, lower: torch.Tensor | None) -> Form | None:
+    if plain is None or upper is None or lower is None or not plain.shape == upper.shape == lower.shape:
+        return None
+    moves = []
+    for axis in (1, 2):  # the axis of rows if channels are last, if they are first
+        half = plain.shape[axis] // 2
+        shares = []
+        for other in (upper, lower):
+            change = (other - plain).abs()
+            total = float(change.sum())
+            shares.append(float(change.narrow(axis, 0, half).sum()) / total if total > 0 else 0.5)
+        moves.append(shares[0] - shares[1])
+    if max(moves) < 0.2 or abs(moves[0] - moves[1]) < 0.2:
+        return None
+    return "channels_last" if moves[0] > moves[1] else "conv"
+
+
+def _settle(calls: Sequence[_Call], orders: Sequence[Form | None]) -> None:
+    """Give tied readings the order that was watched, or make them unreadable."""
+    for call, order in zip(calls, orders, strict=False):
+        if call.reading is None or not call.reading.tied:
+            continue
+        if order is None:
+            call.reading = None
+            call.reason = "channels may be first or last in its output; say which with form in the card's [outputs]"
+        elif order == "channels_last":
+            # read as (U, h, w) = (a, b, c) so far; as (h, w, U) that is
+            units, (rows, columns) = call.reading.units, call.reading.map_size
+            call.reading = Reading("channels_last", columns, (units, rows))
 
 
 def forward(network: nn.Module, batch: torch.Tensor, input_size: tuple[int, int]) -> object:
@@ -103,7 +173,7 @@ def forward(network: nn.Module, batch: torch.Tensor, input_size: tuple[int, int]
         text = " ".join(str(error).split())[:200]
         raise NetworkError(
             f"the network fails on a batch of {tuple(batch.shape)} ({type(error).__name__}: {text}). "
-            f"Check that it takes pictures (B, 3, {input_size[0]}, {input_size[1]}); the card's preprocessing or --input-size sets the size."
+            f"Check that it takes pictures (B, 3, {input_size[0]}, {input_size[1]}); a card's [preprocessing] sets their size."
         ) from error
 
 

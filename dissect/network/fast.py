@@ -45,16 +45,17 @@ class FastPath:
 def make_fast(network: nn.Module, input_size: tuple[int, int], device: torch.device) -> tuple[FastPath, list[str]]:
     """Fold, change the memory format, compare with the plain path, and undo all of it if they disagree. Also gives notes."""
     path = FastPath()
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
+    if convolutions < 2:  # transformers: one patch embedding, nothing to fold, nothing that channels_last would help
+        return path, []
     batch = probe_batch(input_size, device)
     before = _outputs(network, batch, input_size)
     try:
         for name, convolution, norm in foldable(network, batch, input_size):
             _fold(network, name, convolution, norm, path)
-        if sum(isinstance(module, nn.Conv2d) for module in network.modules()) > 1:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            path.channels_last = True
-            batch = batch.to(memory_format=torch.channels_last)
-        after = _outputs(network, batch, input_size)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        path.channels_last = True
+        after = _outputs(network, batch.to(memory_format=torch.channels_last), input_size)
         worst, where = _difference(before, after, set(path.plain))
     except Exception as error:  # a network that looks at its own modules may break in any way
         path.revert(network)

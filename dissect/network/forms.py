@@ -35,23 +35,23 @@ class Surroundings:
     """What is known about the network when an output is read.
 
     input_size: (height, width). prefix: learned prefix tokens the network has. grids: map sizes (h, w) seen earlier in the pass,
-    oldest first. last_channels: whether the layer before was channels-last (settles maps that are as wide as they have channels).
+    oldest first.
     """
 
     input_size: tuple[int, int]
     prefix: int = 0
     grids: list[tuple[int, int]] = field(default_factory=list)
-    last_channels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one output is read."""
+    """How one output is read. `tied`: its shape allows channels first and channels last, so that it has to be watched (`orders`)."""
 
     form: Form
     units: int
     map_size: tuple[int, int]
     prefix: int = 0
+    tied: bool = False
 
 
 def first_tensor(output: object) -> torch.Tensor | None:
@@ -122,10 +122,10 @@ def to_maps(tensor: torch.Tensor, layer: LayerInfo) -> torch.Tensor:
 
 
 def _map(module: nn.Module, shape: tuple[int, ...], around: Surroundings, rule: OutputRule) -> Reading:
-    form = rule.form or _known_order(module, shape) or _guessed_order(shape, around)
-    if form == "conv":
-        return Reading("conv", shape[1], (shape[2], shape[3]))
-    return Reading("channels_last", shape[3], (shape[1], shape[2]))
+    form = rule.form or _known_order(module, shape) or _fitting_order(shape, around)
+    if form == "channels_last":
+        return Reading("channels_last", shape[3], (shape[1], shape[2]))
+    return Reading("conv", shape[1], (shape[2], shape[3]), tied=form is None and shape[1:] != (1, 1, 1))
 
 
 def _known_order(module: nn.Module, shape: tuple[int, ...]) -> Form | None:
@@ -139,15 +139,15 @@ def _known_order(module: nn.Module, shape: tuple[int, ...]) -> Form | None:
     return "conv" if isinstance(module, channels_first) else None
 
 
-def _guessed_order(shape: tuple[int, ...], around: Surroundings) -> Form:
-    """By map sizes already seen, then by the aspect ratio of the input; where both orders fit, as the layer before."""
+def _fitting_order(shape: tuple[int, ...], around: Surroundings) -> Form | None:
+    """By map sizes already seen, then by the aspect ratio of the input; None where both orders fit, or neither does."""
     first, last = (shape[2], shape[3]), (shape[1], shape[2])
     if (first in around.grids) != (last in around.grids):
         return "conv" if first in around.grids else "channels_last"
     fits_first, fits_last = _stretch(first, around), _stretch(last, around)
-    if fits_first != fits_last and min(fits_first, fits_last) < 1.3 <= max(fits_first, fits_last):
+    if min(fits_first, fits_last) < 1.3 <= max(fits_first, fits_last):
         return "conv" if fits_first < fits_last else "channels_last"
-    return "channels_last" if around.last_channels else "conv"
+    return None
 
 
 def _stretch(size: tuple[int, int], around: Surroundings) -> float:

@@ -45,7 +45,8 @@ class Preprocessing:
     (its smaller side for `shortest`; for `longest` the picture is fitted into the input). What is then too large is cut about the
     centre, what is too small is padded with `fill` (red, green, blue, 0..255).
     scale, mean, std: a value v of 0..255 becomes (v * scale - mean) / std. channels: `RGB` or `BGR`, the order of the
-    input's channels; mean and std are in the same order.
+    input's channels; mean and std are in the same order. odd_crop: where an odd number of pixels is cut, the half at the left and top
+    is rounded to `even` (torchvision, timm) or is the `less` (transformers).
     """
 
     size: tuple[int, int]
@@ -57,6 +58,7 @@ class Preprocessing:
     std: Triple = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
     fill: tuple[int, int, int] = (0, 0, 0)
+    odd_crop: Literal["even", "less"] = "even"
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -67,7 +69,7 @@ class Preprocessing:
         """Everything that changes a bit of the input, as one line for the fingerprint."""
         return (
             f"{self.size[0]}x{self.size[1]} {self.resize} {self.resize_to} {self.interpolation} "
-            f"*{self.scale!r} -{self.mean} /{self.std} {self.channels} fill {self.fill}"
+            f"*{self.scale!r} -{self.mean} /{self.std} {self.channels} fill {self.fill} {self.odd_crop}"
         )
 
 
@@ -97,7 +99,7 @@ def placement(how: Preprocessing, image_size: tuple[int, int], geometry: Geometr
         raise ImageError(
             f"a picture of {width} x {height} pixels is too narrow for this network's own resizing. Use --geometry squash or leave it out."
         )
-    return Placement(new_width, new_height, _centred(how.size[1], new_width), _centred(how.size[0], new_height))
+    return Placement(new_width, new_height, _centred(how, how.size[1], new_width), _centred(how, how.size[0], new_height))
 
 
 def view(how: Preprocessing, image_size: tuple[int, int], geometry: GeometryKind) -> View:
@@ -158,9 +160,11 @@ def _resized(how: Preprocessing, width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _centred(room: int, length: int) -> int:
-    """Offset of a picture of `length` in `room`: cut as torchvision does (rounded half to even), padded with the smaller half first."""
-    return -round((length - room) / 2) if length > room else (room - length) // 2
+def _centred(how: Preprocessing, room: int, length: int) -> int:
+    """Offset of a picture of `length` in `room`: negative where it is cut; padded with the smaller half first."""
+    if length > room:
+        return -round((length - room) / 2) if how.odd_crop == "even" else -((length - room) // 2)
+    return (room - length) // 2
 
 
 def _faults(how: Preprocessing) -> list[str]:
