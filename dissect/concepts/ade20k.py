@@ -32,7 +32,7 @@ from dissect.concepts.ade20k_classes import ClassList, Outline, benchmark_names,
 from dissect.concepts.base import Entry, FileSet, NewConcept, make_vocabulary
 from dissect.concepts.card import DataCard
 from dissect.concepts.images import read_label_png
-from dissect.concepts.indexed import PICTURES, ClassTable, lines_of, pictures_below
+from dissect.concepts.indexed import ClassTable, lines_of, pictures_below
 from dissect.concepts.model import UNLABELLED, LabelMap, Labels, Plane, Vocabulary
 from dissect.concepts.tables import read_csv
 from dissect.errors import DataError, LabelMapError
@@ -172,22 +172,21 @@ def _all_objects(entries: Sequence[Entry], faults: dict[str, str]) -> Iterator[O
 
 
 def _full_entries(root: Path, splits: Sequence[str], with_json: bool) -> Iterator[Entry]:
-    """A record for every `<name>_seg.png` below the root. `source` is its JSON, if there is one and it is wanted."""
+    """A record for every picture below the root, also if its `_seg.png` is not there. `source` is its JSON, if it is wanted."""
     files: dict[str, Path] = {}
     for folder, _, names in os.walk(root):  # no look at each file: a full set has a million instance masks
         files.update({(Path(folder) / name).relative_to(root).as_posix(): Path(folder) / name for name in names})
     for name in sorted(files):
-        if not name.endswith("_seg.png"):
+        stem, dot, suffix = name.rpartition(".")
+        if f"{dot}{suffix.lower()}" not in (".jpg", ".jpeg"):
             continue
-        stem = name.removesuffix("_seg.png")
-        picture = next((files[stem + suffix] for suffix in sorted(PICTURES) if stem + suffix in files), root / f"{stem}.jpg")
-        maps, level = [files[name]], 1
+        maps, level = [root / f"{stem}_seg.png"], 1
         while f"{stem}_parts_{level}.png" in files:
             maps.append(files[f"{stem}_parts_{level}.png"])
             level += 1
         json = files.get(f"{stem}.json") if with_json else None
         split = next((part for part in stem.split("/")[:-1] if part in splits), None)
-        yield Entry(stem, picture, (*maps, json) if json else tuple(maps), split, source=json)
+        yield Entry(stem, files[name], (*maps, json) if json else tuple(maps), split, source=json)
 
 
 def _full_vocabulary(name: str, classes: ClassList) -> Vocabulary:
