@@ -56,7 +56,7 @@ PROFILES: Mapping[str, Profile] = {
         Profile("standard", ("float16", "float32"), "order", "activation", "half_pixel", "annotated", "union", "drop", "intersection", 0.0),
         Profile(
             "netdissect", ("float32",), "netdissect", "float32", "receptive_field", "holding", "multiplicity", "leak_no_area", "later",
-            1e-20,
+            1e-20, void="unlabelled",
         ),
         Profile(
             "lite", ("float32",), "lite", "float64", "half_pixel", "touched", "multiplicity", "leak", "later", 1e-10, void="unlabelled"

@@ -70,8 +70,8 @@ def scene(seed: int, *, void: bool = True, dtype: type[Any] = np.float32, most: 
     size = (int(rng.integers(1, most)), int(rng.integers(1, most)))
     labels = [_labels(rng, known, size, void) for _ in range(images)]
     pads = [int(rng.integers(0, size[1])) if void and rng.random() < 0.3 else 0 for _ in range(images)]
-    maps = (rng.integers(-2, 5, (images, units, *map_size)) * 0.5 + rng.integers(0, 2) * rng.normal(size=(images, units, *map_size))).astype(dtype)
-    return Scene(labels, pads, maps, size, known)
+    maps = rng.integers(-2, 5, (images, units, *map_size)) * 0.5 + rng.integers(0, 2) * rng.normal(size=(images, units, *map_size))
+    return Scene(labels, pads, maps.astype(dtype), size, known)
 
 
 def _labels(rng: np.random.Generator, known: Vocabulary, size: tuple[int, int], void: bool) -> Labels:
@@ -95,12 +95,14 @@ def plain_axis(n_in: int, n_out: int, rule: str, n_input: int) -> list[tuple[int
             stride, reduction = n_input // n_in, n_input // n_out
             place = (pixel - (stride // 2) // reduction) / (stride // reduction)
         place = min(max(place, 0.0), n_in - 1.0)
-        low = int(math.floor(place))
+        low = math.floor(place)
         axis.append((low, min(low + 1, n_in - 1), 1.0 - (place - low), place - low))
     return axis
 
 
-def plain_upsample(values: NDArray[Any], size: tuple[int, int], rule: str = "half_pixel", inputs: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
+def plain_upsample(
+    values: NDArray[Any], size: tuple[int, int], rule: str = "half_pixel", inputs: tuple[int, int] = (0, 0)
+) -> NDArray[np.float64]:
     """Pixel by pixel, in float64, without rounding in between."""
     rows, columns = (plain_axis(values.shape[i], size[i], rule, inputs[i]) for i in (0, 1))
     result = np.zeros(size)

@@ -103,7 +103,8 @@ def test_the_quantile_is_the_decimal_that_was_written() -> None:
 def test_huge_counts_keep_their_ranks() -> None:
     keys = np.array([0x8000, 0xBC00, 0xC000], np.uint16)
     counts = np.array([10**12, 5 * 10**9, 1], np.int64)
-    histogram = Histogram("float16", np.array([0, 3]), keys, counts, np.zeros(0, np.int64), np.zeros(1, np.float32), np.full(1, 2, np.float32))
+    none, low, high = np.zeros(0, np.int64), np.zeros(1, np.float32), np.full(1, 2, np.float32)
+    histogram = Histogram("float16", np.array([0, 3]), keys, counts, none, low, high)
     got = thresholds(histogram, 0.004, PROFILES["standard"])
     assert got.value[0] == 1.0 and got.active_positions[0] == 1
     assert thresholds(histogram, 0.006, PROFILES["standard"]).active_positions[0] == 5 * 10**9 + 1

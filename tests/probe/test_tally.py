@@ -1,0 +1,263 @@
+"""Active pixels by signature, with cells skipped, against every pixel looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, replace
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dissect.errors import CacheError, ShapeError
+from dissect.probe.histogram import measure
+from dissect.probe.maps import MapShard
+from dissect.probe.profile import PROFILES
+from dissect.probe.signatures import LabelShard, build_label_shard
+from dissect.probe.tables import CountTables
+from dissect.probe.tally import TallyShard, merge_tally, tally_shard, unit_mask
+from dissect.probe.upsample import Rule, grid, upsample
+from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, scene, vocabulary
+
+STANDARD = PROFILES["standard"]
+SKIPPING = [
+    ((7, 7), (112, 112)), ((14, 14), (112, 112)), ((13, 13), (113, 113)), ((13, 13), (112, 112)), ((1, 1), (112, 112)), ((6, 6), (113, 113)),
+    ((27, 27), (113, 113)), ((56, 56), (112, 112)), ((112, 112), (112, 112)), ((5, 9), (40, 33)), ((1, 7), (9, 50)), ((7, 1), (3, 3)),
+    ((30, 30), (8, 8)), ((40, 3), (16, 16)), ((2, 2), (1, 1)), ((4, 4), (260, 260)),
+]  # fmt: skip
+
+
+def cuts_of(maps: NDArray[Any], seed: int) -> NDArray[np.float32]:
+    """For each unit one of its own values, or the float below it, so that ties and plateaus are met."""
+    rng = np.random.default_rng(seed)
+    values = maps.astype(np.float32).transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
+    cut = np.array([rng.choice(row) for row in values], np.float32)
+    return np.where(rng.random(len(cut)) < 0.3, np.nextafter(cut, np.float32(-np.inf)), cut).astype(np.float32)
+
+
+def blank(images: int, size: tuple[int, int]) -> LabelShard:
+    """Labels of images on which nothing is annotated."""
+    pixels = size[0] * size[1]
+    drawn = scene(0)
+    image = replace(drawn.image_labels()[0], signature_map=np.zeros(pixels, np.uint16), members=(b"",), pixels=np.array([pixels]))  # type: ignore[type-var]
+    return build_label_shard([replace(image, annotated=np.ones(3, np.bool_), whole=())] * images, size, 3)
+
+
+def counted(tally: TallyShard | CountTables) -> dict[tuple[int, int], int]:
+    rows = zip(tally.unit.tolist(), tally.signature.tolist(), tally.count.tolist(), strict=True)
+    return {(unit, signature): count for unit, signature, count in rows}
+
+
+def positions_of(tally: TallyShard) -> dict[tuple[int, int], list[int]]:
+    """Active pixels of every (image, unit)."""
+    bounds = zip(tally.pair_offsets[:-1], tally.pair_offsets[1:], strict=True)
+    pairs = zip(tally.pair_image.tolist(), tally.pair_unit.tolist(), bounds, strict=True)
+    return {(image, unit): tally.positions[first:stop].tolist() for image, unit, (first, stop) in pairs}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(("map_size", "size"), SKIPPING)
+def test_skipping_cells_equals_not_skipping(map_size: tuple[int, int], size: tuple[int, int], dtype: type[Any]) -> None:
+    rng = np.random.default_rng(map_size[0] * 1000 + size[1])
+    shape = (2, 6, *map_size)
+    smooth = np.maximum(rng.normal(size=shape), 0)
+    maps = np.where(rng.random((2, 6, 1, 1)) < 0.5, smooth, rng.choice([0.1, 0.3, 0.3000001], shape)).astype(dtype)
+    drawn = Scene([], [], maps, size, vocabulary(0))
+    cut = cuts_of(maps, map_size[1])
+    rules: list[tuple[Rule, tuple[int, int] | None]] = [("half_pixel", None)]
+    if map_size[0] <= size[0] and map_size[1] <= size[1]:
+        rules.append(("receptive_field", (size[0] * 2 + 1, size[1] * 2)))
+    for rule, inputs in rules:
+        over = grid(map_size, size, rule, inputs)
+        found = positions_of(tally_shard(drawn.map_shard(), cut, blank(2, size), over, drawn.vocabulary, STANDARD))
+        for image in range(2):
+            for unit in range(6):
+                every = np.flatnonzero((upsample(maps[image, unit], over) > cut[unit]).ravel()).tolist()
+                assert found.get((image, unit), []) == every
+
+
+@given(st.integers(0, 10**6), st.sampled_from([np.float16, np.float32]))
+def test_counts_are_those_of_every_pixel_by_itself(seed: int, dtype: type[Any]) -> None:
+    drawn = scene(seed, dtype=dtype)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    labels, cut = drawn.label_shard(), cuts_of(drawn.maps, seed)
+    tally = tally_shard(drawn.map_shard(), cut, labels, over, drawn.vocabulary, STANDARD)
+    expected: Counter[tuple[int, int]] = Counter()
+    for image in range(len(drawn.labels)):
+        for unit in range(drawn.maps.shape[1]):
+            values = plain_upsample(drawn.maps[image, unit], drawn.size)
+            mask = unit_mask(drawn.maps[image, unit], float(cut[unit]), over)
+            # Away from the cut the plain values decide; on it the rounding of the definition does.
+            clear = np.abs(values - cut[unit]) > 1e-5
+            assert np.array_equal(mask[clear], (values > cut[unit])[clear])
+            for pixel in np.flatnonzero(mask.ravel()):
+                expected[unit, int(labels.local_signature[labels.local_offsets[image] + labels.signature_map[image, pixel]])] += 1
+    assert counted(tally) == dict(expected)
+    for unit in range(drawn.maps.shape[1]):
+        assert tally.unit_area[unit] == sum(count for (owner, _), count in expected.items() if owner == unit)
+    assert tally.signature_pixels.sum() == len(drawn.labels) * drawn.size[0] * drawn.size[1]
+
+
+@given(st.integers(0, 10**6))
+def test_pair_counts_and_positions_add_up_to_the_totals(seed: int) -> None:
+    drawn = scene(seed)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    labels = drawn.label_shard()
+    tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), labels, over, drawn.vocabulary, STANDARD)
+    total: Counter[tuple[int, int]] = Counter()
+    for pair, unit in enumerate(tally.pair_unit.tolist()):
+        own = slice(tally.triple_offsets[pair], tally.triple_offsets[pair + 1])
+        for signature, count in zip(tally.triple_signature[own].tolist(), tally.triple_count[own].tolist(), strict=True):
+            total[unit, signature] += count
+        assert tally.triple_count[own].sum() == tally.pair_offsets[pair + 1] - tally.pair_offsets[pair]
+    assert dict(total) == counted(tally)
+
+
+def merged(drawn: Scene, cut: NDArray[np.float32], parts: list[list[int]], profile: str) -> CountTables:
+    """The tables of a scene whose images are counted in these parts."""
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    shards, tables = [], []
+    for part in parts:
+        piece = Scene([drawn.labels[i] for i in part], [drawn.pads[i] for i in part], drawn.maps[part], drawn.size, drawn.vocabulary)
+        labels = piece.label_shard()
+        shards.append(tally_shard(piece.map_shard(), cut, labels, over, drawn.vocabulary, PROFILES[profile]))
+        tables.append(labels.table)
+    return merge_tally(shards, tables, drawn.size)
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["standard", "lite", "compexp"]))
+def test_shards_of_any_size_in_any_order_give_the_same_tables(seed: int, profile: str) -> None:
+    drawn = scene(seed)
+    cut = cuts_of(drawn.maps, seed)
+    images = list(range(len(drawn.labels)))
+    whole = merged(drawn, cut, [images], profile)
+    apart = merged(drawn, cut, [[image] for image in np.random.default_rng(seed).permutation(images).tolist()], profile)
+    for field in fields(CountTables):
+        one, two = getattr(whole, field.name), getattr(apart, field.name)
+        if field.name == "signatures":
+            assert np.array_equal(one.keys, two.keys) and np.array_equal(one.members, two.members)
+        else:
+            assert np.array_equal(one, two), field.name
+
+
+@given(st.integers(0, 10**6))
+def test_a_shard_of_counts_comes_back_from_its_arrays(seed: int) -> None:
+    drawn = scene(seed)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), drawn.label_shard(), over, drawn.vocabulary, STANDARD)
+    again = TallyShard.from_arrays(tally.to_arrays())
+    assert again.images == tally.images
+    assert all(np.array_equal(getattr(again, field.name), getattr(tally, field.name)) for field in fields(TallyShard))
+
+
+@given(st.integers(0, 10**6))
+def test_images_skipped_by_either_side_count_for_nothing(seed: int) -> None:
+    drawn = scene(seed)
+    rng = np.random.default_rng(seed)
+    images = len(drawn.labels)
+    readable, labelled = rng.random(images) < 0.6, rng.random(images) < 0.6
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    cut = cuts_of(drawn.maps, seed)
+    rows = [image if there else None for image, there in zip(drawn.image_labels(), labelled, strict=True)]
+    labels = build_label_shard(rows, drawn.size, 3)
+    maps = replace(drawn.map_shard(), included=readable)
+    tally = tally_shard(maps, cut, labels, over, drawn.vocabulary, STANDARD)
+    kept = np.flatnonzero(readable & labelled).tolist()
+    assert tally.images == len(kept) and set(tally.pair_image.tolist()) <= set(kept)
+    if kept:
+        expected = merged(drawn, cut, [kept], "standard")
+        found = merge_tally([tally], [labels.table], drawn.size)
+        assert np.array_equal(found.unit_area_category, expected.unit_area_category)
+        assert np.array_equal(found.presence, expected.presence)
+        assert np.array_equal(found.extra_area, expected.extra_area)
+        assert found.signature_pixels.sum() == expected.signature_pixels.sum()
+
+
+def test_sparse_maps_give_the_same_as_dense_ones() -> None:
+    drawn = scene(11)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    dense, cut = drawn.map_shard(), cuts_of(drawn.maps, 3)
+    image, unit = dense.pairs_above(cut)
+    row = np.full(dense.maxima.shape, -1, np.int32)
+    row[image, unit] = np.arange(len(image))[::-1]
+    values = dense.values[dense.rows(image, unit)][::-1].copy()
+    sparse = MapShard(values, dense.maxima, dense.included, dense.map_size, row)
+    labels = drawn.label_shard()
+    one, two = (tally_shard(maps, cut, labels, over, drawn.vocabulary, STANDARD) for maps in (dense, sparse))
+    assert len(image) and all(np.array_equal(getattr(one, field.name), getattr(two, field.name)) for field in fields(TallyShard))
+    with pytest.raises(CacheError, match="was not kept"):
+        tally_shard(replace(sparse, row=np.full_like(row, -1)), cut, labels, over, drawn.vocabulary, STANDARD)
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    drawn = scene(12)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    maps, cut, labels = drawn.map_shard(), cuts_of(drawn.maps, 5), drawn.label_shard()
+    before = numba.get_num_threads()
+    results = []
+    for threads in {1, before}:
+        numba.set_num_threads(threads)
+        results.append(tally_shard(maps, cut, labels, over, drawn.vocabulary, STANDARD))
+    numba.set_num_threads(before)
+    assert all(np.array_equal(getattr(results[0], field.name), getattr(results[-1], field.name)) for field in fields(TallyShard))
+
+
+def test_counts_above_two_to_the_24_are_exact() -> None:
+    tally, table = _big()
+    tables = merge_tally([tally] * 3, [table] * 3, (4096, 4096))
+    pixels = 3 * 4096 * 4096
+    assert tables.count.tolist() == [pixels] and tables.unit_area.tolist() == [pixels]
+    assert tables.signature_pixels.tolist() == [pixels] and tables.unit_area_category.tolist() == [[pixels] * 3]
+
+
+def _big() -> tuple[TallyShard, Any]:
+    """One picture of 4,096 x 4,096 pixels, all active."""
+    size = (4096, 4096)
+    labels = blank(1, size)
+    maps = np.ones((1, 1, 4), np.float32)
+    shard = MapShard.dense(maps, measure(maps).maxima, np.ones(1, np.bool_), (2, 2))
+    over = grid((2, 2), size, "half_pixel")
+    tally = tally_shard(shard, np.zeros(1, np.float32), labels, over, vocabulary(0, CATEGORIES), STANDARD, keep_positions=False)
+    assert len(tally.positions) == 0 and len(tally.pair_offsets) == 0
+    return tally, labels.table
+
+
+def test_one_pixel_and_no_active_pixel_at_all() -> None:
+    maps = np.array([[[2.0]], [[0.0]]], np.float16)
+    shard = MapShard.dense(maps, measure(maps).maxima, np.ones(2, np.bool_), (1, 1))
+    over = grid((1, 1), (1, 1), "half_pixel")
+    labels = blank(2, (1, 1))
+    found = tally_shard(shard, np.array([1.0], np.float32), labels, over, vocabulary(0), STANDARD)
+    assert found.count.tolist() == [1] and found.positions.tolist() == [0] and found.pair_image.tolist() == [0]
+    none = tally_shard(shard, np.array([np.inf], np.float32), labels, over, vocabulary(0), STANDARD)
+    assert len(none.count) == 0 and none.unit_area.tolist() == [0] and none.unit_area_category.tolist() == [[0, 0, 0]]
+    assert merge_tally([none, none], [labels.table] * 2, (1, 1)).count.tolist() == []
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    drawn = scene(11)
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    maps, labels, cut = drawn.map_shard(), drawn.label_shard(), cuts_of(drawn.maps, 3)
+    with pytest.raises(ShapeError, match="units with cuts"):
+        tally_shard(maps, cut[:-1], labels, over, drawn.vocabulary, STANDARD)
+    with pytest.raises(ShapeError, match="images with labels"):
+        tally_shard(maps, cut, blank(9, drawn.size), over, drawn.vocabulary, STANDARD)
+    with pytest.raises(ShapeError, match="a grid from"):
+        tally_shard(maps, cut, labels, grid((17, 17), drawn.size, "half_pixel"), drawn.vocabulary, STANDARD)
+    tally = tally_shard(maps, cut, labels, over, drawn.vocabulary, STANDARD)
+    with pytest.raises(ShapeError, match="signature tables"):
+        merge_tally([tally], [], drawn.size)
+    with pytest.raises(ShapeError, match="another shard of labels"):
+        merge_tally([tally], [scene(1).label_shard().table], drawn.size)
+    with pytest.raises(CacheError, match="no array"):
+        TallyShard.from_arrays({})
+    with pytest.raises(ShapeError, match="positions each"):
+        MapShard(maps.values, maps.maxima, maps.included, (50, 50))
+    with pytest.raises(ShapeError, match="row table"):
+        MapShard(maps.values[:1], maps.maxima, maps.included, maps.map_size)
+    with pytest.raises(ShapeError, match="which are included"):
+        MapShard(maps.values, maps.maxima, maps.included[:0], maps.map_size)
