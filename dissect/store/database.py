@@ -86,7 +86,6 @@ def make_engine(url: URL) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError("a PostgreSQL database", "postgres") from error
-    engine.dialect.use_insertmanyvalues_wo_returning = True
     return engine
 
 

@@ -230,7 +230,7 @@ def test_a_unit_is_that_of_the_newest_run_unless_a_run_is_named(store: Store) ->
 def test_wrong_questions_are_refused(store: Store) -> None:
     for arguments in ({"order": "size"}, {"limit": -1}, {"exemplars": -1}, {"after": "x"}, {"after": "é"}, {"after": "W10="}):
         with pytest.raises(UsageError):
-            store.units(**arguments)  # type: ignore[arg-type]
+            store.units(**arguments)
     with pytest.raises(UsageError, match=r"finite"):
         store.units(UnitFilter(min_iou=float("nan")))
 

@@ -1,0 +1,218 @@
+"""Lists of units: filters, orders and pages, the same on both databases; search against a second implementation in plain Python."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dissect.errors import UsageError
+from dissect.store import LabelEntry, LayerRecord, LayerResult, Store, UnitFilter, UnitView
+from dissect.store.words import cut, forms, question
+from tests.store.made_up_runs import save_run, save_world, small_layer, spec, unit
+
+HOSTILE = (
+    "100% wool", "under_score", "it's", 'say "cheese"', "back\\slash", "semi; DROP TABLE label;--", "Straße", "STRASSE", "ÉCLAIR", "éclair",
+    "ﬁre", "İstanbul", "日本 語", "car", "cars", "carpet", "red car", "nul\0byte", "half\ud800pair", "", "%", "_", "buses", "bus",
+    "berries", "berry", "glass", "\u202eright to left", "<script>alert(1)</script>",
+)  # fmt: skip
+
+
+def indices(views: list[UnitView]) -> list[int]:
+    """Unit indices of a list."""
+    return [view.index for view in views]
+
+
+def test_each_filter_keeps_what_it_says(store: Store) -> None:
+    run = save_run(store)
+    for filters, expected in (
+        (UnitFilter(), {0, 1, 2, 3, 4, 5}),
+        (UnitFilter(run=run.id, model="tiny", dataset="streets", layer="features.0"), {0, 1, 2, 3, 4, 5}),
+        (UnitFilter(model="other"), set()),
+        (UnitFilter(dataset="other"), set()),
+        (UnitFilter(layer="conv"), set()),
+        (UnitFilter(category="object"), {0, 1}),
+        (UnitFilter(concept="car"), {0}),
+        (UnitFilter(concept="dog", kind="formula"), {0}),
+        (UnitFilter(method="milan"), {0}),
+        (UnitFilter(kind="description"), {0}),
+        (UnitFilter(min_iou=0.10), {0, 1, 2, 3}),
+        (UnitFilter(min_iou=0.5), set()),
+        (UnitFilter(max_q=0.01), {0}),
+        (UnitFilter(max_q=0.001), set()),
+        (UnitFilter(detectors=True), {0, 1, 2, 3}),
+        (UnitFilter(state="dead"), {5}),
+        (UnitFilter(category="object", min_iou=0.2), {0}),
+    ):
+        assert set(indices(store.units(filters))) == expected, filters
+
+
+def test_the_label_shown_is_the_one_that_passed(store: Store) -> None:
+    save_run(store)
+    (view,) = store.units(UnitFilter(method="milan"))
+    assert view.label is not None and view.label.text == "rear windows of parked cars"
+    assert len(view.labels) == 3
+
+
+def test_orders_are_total_and_the_same_everywhere(store: Store) -> None:
+    save_run(store)
+    assert indices(store.units(order="score")) == [0, 1, 2, 3, 4, 5]
+    assert indices(store.units(order="index")) == [0, 1, 2, 3, 4, 5]
+    assert indices(store.units(order="concept")) == [0, 2, 4, 3, 1, 5]
+    assert indices(store.units(order="category")) == [4, 2, 0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("order", ["score", "index", "concept", "category"])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_pages_put_together_are_the_whole_list(store: Store, order: str, size: int) -> None:
+    run = save_run(store)
+    store.write_layer(run.id, small_layer("conv2", 1, ()))
+    whole = [view.unit_id for view in store.units(order=order)]
+    assert len(whole) == 12
+    paged: list[int] = []
+    after = None
+    while page := store.units(order=order, limit=size, after=after):
+        paged += [view.unit_id for view in page]
+        after = page[-1].cursor
+    assert paged == whole
+
+
+def test_a_cursor_of_another_order_is_refused(store: Store) -> None:
+    save_run(store)
+    cursor = store.units(order="index", limit=1)[0].cursor
+    with pytest.raises(UsageError, match=r"cursor"):
+        store.units(order="score", after=cursor)
+
+
+def test_exemplars_come_as_many_as_asked(store: Store) -> None:
+    save_run(store)
+    assert [len(view.exemplars) for view in store.units(exemplars=2)] == [2, 2, 2, 2, 2, 0]
+    assert [len(view.exemplars) for view in store.units(exemplars=0)] == [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("car", [0]), ("CARS", [0]), ("parked windows", [0]), ("parked wheel", []), ("carp*", [2, 0]), ("car*", [0, 2]), ("dog", [0, 1]),
+        ("wheel", [3]), ("striped wheel", [3]), ("automobile", [0]), ("motor car", [0]), ("red", [4]), ("carpet", [2, 0]),
+        ("windows dog", []), ("", [0, 1, 2, 3, 4, 5]), ("  ", [0, 1, 2, 3, 4, 5]), ("%", []), ("_", []), ("'", []), ("*", []),
+    ],
+)  # fmt: skip
+def test_search_finds_words_synonyms_and_kinds(store: Store, text: str, found: list[int]) -> None:
+    save_run(store)
+    assert sorted(indices(store.search(text))) == sorted(found)
+
+
+def test_search_says_why(store: Store) -> None:
+    save_run(store)
+    why = {view.index: view.why for view in store.search("dog")}
+    assert why == {0: "label", 1: "narrower: terrier is a dog"}
+    assert [view.why for view in store.search("automobile")] == ["synonym: automobile is a name of car"]
+
+
+def test_search_keeps_to_the_filters(store: Store) -> None:
+    save_run(store)
+    assert indices(store.search("dog", UnitFilter(method="netdissect"))) == [1]
+    assert indices(store.search("dog", UnitFilter(min_iou=0.2))) == [0]
+    assert indices(store.search("car", UnitFilter(category="part"))) == []
+    assert indices(store.search("car", limit=0)) == []
+
+
+def test_a_question_without_end_is_refused(store: Store) -> None:
+    for text in ("x" * 1001, " ".join(f"w{number}" for number in range(21))):
+        with pytest.raises(UsageError, match=r"too long"):
+            store.search(text)
+
+
+def test_concepts_tied_in_a_ring_end_the_search(store: Store) -> None:
+    from dissect.store import ConceptEdge
+
+    save_run(store)
+    ring = [ConceptEdge(("object", "dog"), ("object", "terrier")), ConceptEdge(("object", "car"), ("object", "dog"), "same")]
+    store.save_concepts("words", (), ring)
+    assert sorted(indices(store.search("terrier"))) == [0, 1]
+
+
+def hostile_store(url: str) -> Store:
+    """A store with one unit for each hostile text."""
+    store = Store.open(url)
+    run = store.begin_run(spec(save_world(store)))
+    units = [unit(index, LabelEntry(text, "description", "milan", score=0.5), exemplars=0) for index, text in enumerate(HOSTILE)]
+    store.write_layer(run.id, LayerResult(LayerRecord("conv1", len(units)), units))
+    return store
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[Store]:
+    with hostile_store("sqlite://") as store:
+        yield store
+
+
+def expected(text: str) -> set[int] | None:
+    """Search again, from its description: which of the hostile labels hold every word. None where all do."""
+    words = tokens(text, r"[^\W_]+\*?")
+    if not text.strip():
+        return None
+    return {index for index, label in enumerate(HOSTILE) if words and all(holds(tokens(label, r"[^\W_]+"), word) for word in words)}
+
+
+def tokens(text: str, pattern: str) -> list[str]:
+    clean = "".join("\ufffd" if char == "\0" or 0xD800 <= ord(char) < 0xE000 else char for char in text)
+    return re.findall(pattern, unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean).casefold()))
+
+
+def holds(label: list[str], word: str) -> bool:
+    if word.endswith("*"):
+        return any(one.startswith(word[:-1]) for one in label)
+    return bool(set(label) & set(forms(word)))
+
+
+TEXTS = st.one_of(
+    st.sampled_from(HOSTILE), st.text(max_size=12), st.lists(st.sampled_from(HOSTILE), max_size=3).map(" ".join),
+    st.sampled_from(HOSTILE).map(lambda text: text[: max(1, len(text) // 2)] + "*"),
+)  # fmt: skip
+
+
+@given(TEXTS)
+@example("%")
+@example("' OR 1=1 --")
+@example("strasse")
+def test_search_finds_exactly_the_labels_that_hold_every_word(embedded: Store, text: str) -> None:
+    found = set(indices(embedded.search(text, limit=100, exemplars=0)))
+    wanted = expected(text)
+    assert found == (set(range(len(HOSTILE))) if wanted is None else wanted)
+
+
+@pytest.mark.postgres
+def test_both_databases_give_the_same_answers_to_hostile_questions(embedded: Store, postgres_url: str) -> None:
+    questions = [*HOSTILE, *(f"{text[:2]}*" for text in HOSTILE), "' OR 1=1 --", "\\", "$1", ":name", "%s", "{}", "a" * 999]
+    with hostile_store(postgres_url) as team:
+        for text in questions:
+            for order in ("score", "concept"):
+                answers = [indices(store.units(UnitFilter(q=text), order=order, limit=100, exemplars=0)) for store in (embedded, team)]
+                assert answers[0] == answers[1], text
+        for filters in (UnitFilter(model=text, layer=text, category=text, concept=text, method=text, state=text) for text in HOSTILE):
+            assert team.units(filters) == embedded.units(filters) == []
+        assert [view.label and view.label.text for view in team.units(order="index", limit=100)] == [
+            view.label and view.label.text for view in embedded.units(order="index", limit=100)
+        ]
+
+
+@given(st.text(max_size=30))
+def test_a_text_is_found_by_each_of_its_words(text: str) -> None:
+    words = cut(text)
+    assert words.startswith(" ") and words.endswith(" ") and "%" not in words and "_" not in words
+    for word in question(text[:40])[:20]:
+        assert word.found_in(words)
+
+
+@given(st.from_regex(r"[a-z]{3,10}", fullmatch=True))
+def test_singular_finds_plural_and_plural_singular(word: str) -> None:
+    assert word + "s" in forms(word)
+    if not word.endswith("s"):
+        assert word in forms(word + "s")
+    assert forms(word)[0] == word and len(set(forms(word))) == len(forms(word))
