@@ -77,6 +77,16 @@ def verify_command(run: ReportRun) -> str:
     return f"dissect verify {shlex.quote(run.run)}"
 
 
+def unit_reference(run: ReportRun, layer: ReportLayer, unit: ReportUnit) -> str:
+    """The unit as commands name it, quoted for a shell."""
+    return shlex.quote(f"{words.clip(run.network, 400)}/{words.clip(layer.name, 400)}/{unit.index}")
+
+
+def run_title(run: ReportRun) -> str:
+    """Network, data set and number, for titles and the way back."""
+    return f"{words.clip(run.network, 60)} · {words.clip(run.dataset, 60)} · run {words.clip(run.run, 20)}"
+
+
 def render(template: str, run: ReportRun, **values: Any) -> str:
     """One page. Unprintable characters of foreign names become �: no template holds any."""
     page = environment().get_template(template)
@@ -160,18 +170,18 @@ class LayerPages:
         return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help))
 
     def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
-        return [(f"{self.run.network} · {self.run.dataset} · run {self.run.run}", "../index.html"), *further]
+        return [(run_title(self.run), "../index.html"), *further]
 
     def _unit(self, unit: ReportUnit, pictures: Sequence[Any], before: int | None, after: int | None) -> str:
         label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
         top, groups = runner_bars(unit, self.run.categories)
-        reference = f"{self.run.network}/{self.layer.name}/{unit.index}"
         return render(
             "unit.html", self.run, root="../", layer_folder=self.folder, title=f"unit {unit.index}: {label}", unit=unit, pics=pictures,
             path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")), before=before, after=after, hue=self._hue(unit),
             shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=top,
             runners=[(category, self.hues[category], bars) for category, bars in groups],
-            measure=_measure(groups[0][1][0].label.measure) if groups else "", command=f"dissect unit {shlex.quote(reference)}",
+            measure=_measure(groups[0][1][0].label.measure) if groups else "",
+            command=f"dissect unit {unit_reference(self.run, self.layer, unit)}",
         )  # fmt: skip
 
     def _grids(self, ordered: dict[str, list[ReportUnit]]) -> Iterator[tuple[str, str]]:

@@ -19,11 +19,11 @@ from dissect import __version__, atomic
 from dissect.errors import StorageError, UsageError
 from dissect.exchange import help as glossary
 from dissect.exchange import tables
-from dissect.exchange.pages import TEMPLATES, LayerPages, render
+from dissect.exchange.pages import TEMPLATES, LayerPages, render, run_title, unit_reference
 from dissect.exchange.pictures import PictureBook
 from dissect.exchange.summary import hues
 from dissect.exchange.view import ReportRun
-from dissect.exchange.words import name_of
+from dissect.exchange.words import clip, name_of
 
 MARK = "report.json"
 """The file by which a folder is known to be a report of ours."""
@@ -130,7 +130,7 @@ def _files(view: ReportRun, made: Path) -> Iterator[tuple[str, str]]:
         entries.append({"layer": layer, "href": f"{folder}/index.html", "sentence": pages.sentence, "cards": cards, "shape": book.shape})
     yield "index.html", _first_page(view, entries)
     yield "help.html", render(
-        "help.html", view, root="", title="How to read this", path=[(_title(view), "index.html"), ("How to read this", "")],
+        "help.html", view, root="", title="How to read this", path=[(run_title(view), "index.html"), ("How to read this", "")],
         entries=glossary.entries(view),
     )  # fmt: skip
     for name in ASSETS:
@@ -152,13 +152,9 @@ def _from_root(picture: Any) -> Any:
     )  # fmt: skip
 
 
-def _title(view: ReportRun) -> str:
-    return f"{view.network} · {view.dataset} · run {view.run}"
-
-
 def _first_page(view: ReportRun, entries: list[dict[str, Any]]) -> str:
     return render(
-        "run.html", view, root="", title=_title(view), path=[(_title(view), "")], layers=entries, commands=commands(view),
+        "run.html", view, root="", title=run_title(view), path=[(run_title(view), "")], layers=entries, commands=commands(view),
         limits=limits(view), skipped=view.skipped[:MOST_SKIPPED], hues=hues(list(view.categories)),
     )  # fmt: skip
 
@@ -169,11 +165,11 @@ def commands(view: ReportRun) -> list[tuple[str, str]]:
     layer, unit = max(labelled, key=lambda pair: (pair[1].label.score or 0.0) if pair[1].label else 0.0) if labelled else (None, None)
     found = []
     if unit is not None and layer is not None:
-        found.append(("Which units, of all runs, detect something?", f"dissect search {shlex.quote(name_of(unit.label))}"))
+        found.append(("Which units, of all runs, detect something?", f"dissect search {shlex.quote(clip(name_of(unit.label), 400))}"))
     elif view.layers and view.layers[0].units:
         layer, unit = view.layers[0], view.layers[0].units[0]
     if unit is not None and layer is not None:
-        found.append(("All that is known about one unit", f"dissect unit {shlex.quote(f'{view.network}/{layer.name}/{unit.index}')}"))
+        found.append(("All that is known about one unit", f"dissect unit {unit_reference(view, layer, unit)}"))
     found.append(("The whole run as a table", f"dissect export {shlex.quote(view.run)} --format csv"))
     return found
 
