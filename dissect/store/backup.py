@@ -6,12 +6,12 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import URL, Engine, select
 
 from dissect.atomic import sha256_file, write_with
 from dissect.errors import NotFoundError, NotSupportedError, StoreError
 from dissect.store import migrate, schema
-from dissect.store.database import make_engine, parse_url, reading, redacted, sqlite_file, translated
+from dissect.store.database import make_engine, reading, shown, sqlite_file, translated
 
 
 def backup(engine: Engine, target: Path) -> int:
@@ -24,7 +24,7 @@ def backup(engine: Engine, target: Path) -> int:
     """
     source = sqlite_file(engine.url)
     if engine.dialect.name != "sqlite":
-        where = redacted(engine.url.render_as_string())
+        where = shown(engine.url)
         raise NotSupportedError(f"{where} is a PostgreSQL database. Back it up with: pg_dump --format=custom --file={target} DATABASE")
     if source is None:
         raise NotSupportedError("a database in memory has no file to back up. Choose a file with --db sqlite:///FILE.")
@@ -62,7 +62,7 @@ def verify_backup(file: Path) -> list[str]:
     """
     if not file.is_file():
         raise NotFoundError(f"there is no file {file}.")
-    engine = make_engine(parse_url(f"sqlite:///{file}"))
+    engine = make_engine(URL.create("sqlite", database=str(file)))
     try:
         return migrate.check(engine)
     finally:

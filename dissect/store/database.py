@@ -49,7 +49,7 @@ def parse_url(text: str) -> URL:
     """
     remedy = "Write sqlite:///FILE or postgresql://USER@HOST/NAME."
     try:
-        url = make_url(text)
+        url = _sqlite_url(text) or make_url(text)
     except (ArgumentError, ValueError):
         raise UsageError(f"the database URL is malformed. {remedy}") from None
     if url.drivername in ("postgresql", "postgres"):
@@ -59,18 +59,34 @@ def parse_url(text: str) -> URL:
     return url
 
 
+def _sqlite_url(text: str) -> URL | None:
+    """A SQLite file's URL with its path taken literally; SQLAlchemy's versions disagree whether `%20` in it is a blank."""
+    start = "sqlite:///"
+    if not text.startswith(start):
+        return None
+    path, mark, query = text.removeprefix(start).partition("?")
+    return make_url(start + mark + query).set(database=path or None)
+
+
 def redacted(url: str) -> str:
     """A database URL as it may be shown: without its password."""
-    parsed = parse_url(url)
-    hidden = {key: "***" for key in parsed.query if "pass" in key.lower()}
-    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    return shown(parse_url(url))
+
+
+def shown(url: URL) -> str:
+    """A database's address for people, without its password."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database or ':memory:'}"
+    hidden = {key: "***" for key in url.query if "pass" in key.lower()}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:
     """The file of a SQLite URL, None for one in memory or for PostgreSQL."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+    name = str(url.database or ":memory:")
+    if url.get_backend_name() != "sqlite" or ":memory:" in name:
         return None
-    return Path(str(url.database))
+    return Path(name.removeprefix("file:"))
 
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
@@ -143,7 +159,7 @@ def translated(url: URL) -> Iterator[None]:
 
 
 def _ours(url: URL, error: SQLAlchemyError | sqlite3.Error) -> StoreError | StorageError:
-    where = redacted(url.render_as_string(hide_password=False))
+    where = shown(url)
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     words = " ".join(str(cause).split())
     if url.password:

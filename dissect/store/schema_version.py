@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, inspect, text
 
 from dissect.errors import SchemaError, StoreError
+from dissect.store.database import shown
 from dissect.store.schema import metadata
 
 REVISIONS = ("0001", "0002")
@@ -29,7 +30,7 @@ def current(connection: Connection) -> str | None:
     foreign = names if connection.dialect.name == "sqlite" else names & set(metadata.tables)
     if foreign:
         raise StoreError(
-            f"the database {connection.engine.url.render_as_string()} holds tables of another program "
+            f"the database {shown(connection.engine.url)} holds tables of another program "
             f"({', '.join(sorted(foreign)[:5])}). Choose another file or database with --db."
         )
     return None
@@ -42,7 +43,7 @@ def check(engine: Engine, revision: str | None) -> None:
         SchemaError: it is older; the message gives the command.
         StoreError: it is newer, or of an unknown revision.
     """
-    where = engine.url.render_as_string()
+    where = shown(engine.url)
     if revision == HEAD:
         return
     if revision is not None and revision not in REVISIONS:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from dissect.errors import NotFoundError, StorageError
 from dissect.store import layers, migrate, results, runs, schema_version, units, write
-from dissect.store.database import make_engine, parse_url, reading, redacted, sqlite_file, writing
+from dissect.store.database import make_engine, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     CheckpointRecord,
     ConceptEdge,
@@ -87,7 +87,7 @@ class Store:
     @property
     def url(self) -> str:
         """The database's address with its password hidden."""
-        return redacted(self._engine.url.render_as_string(hide_password=False))
+        return shown(self._engine.url)
 
     def save_model(self, model: ModelRecord) -> int:
         """Make a network known, or bring its row up to date. Returns its id."""
@@ -269,7 +269,7 @@ def _prepare(engine: Engine, create: bool) -> None:
     if revision is None and create:
         revision = migrate.upgrade(engine)
     if revision is None:
-        raise NotFoundError(f"the database {redacted(engine.url.render_as_string())} is empty. `dissect db upgrade` makes its tables.")
+        raise NotFoundError(f"the database {shown(engine.url)} is empty. `dissect db upgrade` makes its tables.")
     schema_version.check(engine, revision)
 
 
