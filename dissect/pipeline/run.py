@@ -190,7 +190,7 @@ def run_spec(
         "rules": rules,
         "layers": [{"name": each.name, "form": each.form, "prefix": each.prefix} for each in layers],
     }
-    model_id = store.save_model(ModelRecord(network.name, source=network.source, licence=network.licence))
+    model_id = store.save_model(ModelRecord(network.name, source=network.source, licence=network.licence or ""))
     checkpoint_id = store.save_checkpoint(
         model_id,
         CheckpointRecord(
