@@ -132,8 +132,9 @@ def discard(path: Path) -> None:
 def writing_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, to be filled with `write_inside`; on a clean exit it becomes `folder`, on an error it goes.
 
-    Thousands of small files are made durable together instead of one by one. If another process put `folder` there meanwhile, that one
-    stays and ours is dropped.
+    For thousands of small files that can be made again: they are not forced to disk one by one, so whoever reads the folder after a
+    power failure must be able to tell that it is not whole. If another process put `folder` there meanwhile, that one stays and ours
+    is dropped.
 
     Raises:
         StorageError: the operating system refused (full disk, read-only folder, I/O error); nothing is left behind.
@@ -144,8 +145,6 @@ def writing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         yield temporary
-        if hasattr(os, "sync"):
-            os.sync()
         if not folder.is_dir():
             temporary.rename(folder)
         sync_folder(folder.parent)
@@ -156,7 +155,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_inside(path: Path, data: bytes) -> None:
-    """Write a file into a folder that nobody else sees yet (see `writing_folder`), which makes it durable later.
+    """Write a file into a folder that nobody else sees yet (see `writing_folder`).
 
     Raises:
         StorageError: the operating system refused, or the folder is gone.

@@ -13,7 +13,7 @@ from dissect.concepts.procedural.canvas import SIDE, Canvas, Pen
 from dissect.concepts.procedural.dice import Dice
 from dissect.concepts.procedural.indoors import INDOORS, draw_indoors
 from dissect.concepts.procedural.looks import Looks, chosen
-from dissect.concepts.procedural.names import COLORS, SCENES, TEXTURES
+from dissect.concepts.procedural.names import COLORS, NUMBER, SCENES, TEXTURES
 from dissect.concepts.procedural.outdoors import draw_outdoors
 from dissect.concepts.procedural.paint import coloured, patterned
 from dissect.concepts.procedural.people import attributes, draw_bust
@@ -58,9 +58,10 @@ def picture(seed: int, index: int) -> Picture:
         if looks is not None:
             _main_person(canvas, dice, looks)
     gain = dice.between(0.78, 1.18)
-    known = dict(attributes(looks, visible=looks is not None))
+    planes = canvas.planes()
+    known = {"person": _presence(looks, planes), **attributes(looks, visible=looks is not None)}
     known |= {"time_of_day": time, "brightness": _level(gain), "place": _place(whole)}
-    return Picture(_lit(canvas.picture(), dice, gain), canvas.planes(), (whole,), known)
+    return Picture(_lit(canvas.picture(), dice, gain), planes, (whole,), known)
 
 
 def _texture(canvas: Canvas, dice: Dice) -> str:
@@ -88,6 +89,13 @@ def _lit(image: Image.Image, dice: Dice, gain: float) -> Image.Image:
         5.0))
     pixels = np.asarray(image, dtype=np.float32) * (tint * _VIGNETTE) + noise
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def _presence(looks: Looks | None, planes: NDArray[np.uint16]) -> str:
+    """close: somebody near enough for the other attributes; far: only small figures; none: nobody at all."""
+    if looks is not None:
+        return "close"
+    return "far" if (planes[:2] == NUMBER["person"]).any() else "none"
 
 
 def _level(gain: float) -> str:
