@@ -15,7 +15,6 @@ from dissect.concepts.card import load_card
 from dissect.concepts.coco import CocoSet, part_name
 from dissect.concepts.coco_entry import region_of
 from dissect.concepts.coco_file import read_coco
-from dissect.concepts.model import VOID
 from dissect.concepts.open import open_set
 from dissect.concepts.regions import Mask
 from dissect.errors import CardError, DataError, ImageError, LabelMapError, NotFoundError
