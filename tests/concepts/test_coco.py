@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dissect.concepts.base import FileSet
-from dissect.concepts.card import load_card
+from dissect.concepts.card import find_card, load_card, parse_card
 from dissect.concepts.coco import CocoSet, part_name
 from dissect.concepts.coco_entry import region_of
 from dissect.concepts.coco_file import read_coco
@@ -23,7 +23,7 @@ from tests.concepts.label_trees import CATEGORIES, SIZE, coco, instance, names, 
 
 @pytest.fixture(scope="module")
 def real(shared: Path) -> FileSet:
-    opened = open_set(load_card("coco-mini", data_root=shared / "data"))
+    opened = open_set(load_card("coco-instances", data_root=shared / "data"))
     assert isinstance(opened, CocoSet)
     return opened
 
@@ -234,3 +234,21 @@ def test_the_hash_follows_the_annotations_and_not_the_place(tmp_path: Path) -> N
     one, two, three = (open_tree(tmp_path / name, "coco").content_hash() for name in ("one", "two", "three"))
     assert one == two != three
 
+
+
+@pytest.mark.parametrize("name", ["coco-instances", "coco2017", "coco-panoptic", "ade20k-150", "ade20k-full", "voc2012", "cityscapes"])
+def test_the_shipped_cards_are_well_formed(name: str) -> None:
+    card = parse_card(find_card(name))
+    assert card.name == name and card.citation and not card.root.is_absolute()
+
+
+@pytest.mark.parametrize("kind", ["coco", "coco-panoptic"])
+def test_the_published_layout_needs_only_the_shipped_card(tmp_path: Path, kind: str) -> None:
+    entries = [{"id": 1, "file_name": "a1.png", "height": SIZE[0], "width": SIZE[1]}]
+    for split in ("train2017", "val2017"):
+        picture(tmp_path / "coco" / split / "a1.png")
+        for name in ("instances", "person_keypoints", "panoptic"):
+            content = {"images": entries, "annotations": [], "categories": CATEGORIES}
+            write_json(tmp_path / "coco/annotations" / f"{name}_{split}.json", content)
+    opened = open_set(load_card("coco2017" if kind == "coco" else kind, data_root=tmp_path))
+    assert [(record.key, record.split) for record in opened.records] == [("val2017/a1.png", "val2017")]
