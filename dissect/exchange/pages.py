@@ -72,6 +72,10 @@ def _unit_list(bar: ConceptBar) -> str:
     return f"{words.clip(bar.name)}: {'unit' if len(bar.units) == 1 else 'units'} {listed}{more}"
 
 
+VERIFY_OFFERED = False
+"""Whether the command line of this version has `dissect verify`; the pages must not send anybody to a command that is not there."""
+
+
 def verify_command(run: ReportRun) -> str:
     """The command that tests this run's labels for chance."""
     return f"dissect verify {shlex.quote(run.run)}"
@@ -90,7 +94,8 @@ def run_title(run: ReportRun) -> str:
 def render(template: str, run: ReportRun, **values: Any) -> str:
     """One page. Unprintable characters of foreign names become �: no template holds any."""
     page = environment().get_template(template)
-    return words.clean(page.render(run=run, policy=POLICY, program=__version__, verify=verify_command(run), **values))
+    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run), "verify_offered": VERIFY_OFFERED}
+    return words.clean(page.render(common | values))
 
 
 def paged(rows: Sequence[str], most: int = ROWS_A_PAGE, most_bytes: int = BYTES_A_PAGE) -> Iterator[tuple[int, int]]:
@@ -151,7 +156,7 @@ class LayerPages:
         self.cards = [{"unit": u, "pic": kept[u.index]} for u in self._cards(ordered["score"]) if u.index in kept]
         yield from self._grids(ordered)
         yield from self._concepts()
-        yield f"{self.folder}/units.js", self._index(by_index)
+        yield f"{self.folder}/units.js", self._index(ordered["score"])
 
     def _cards(self, by_score: Sequence[ReportUnit]) -> list[ReportUnit]:
         """Best unit of each of the strongest concepts; the first ones that fire where nothing is labelled."""
@@ -226,7 +231,7 @@ class LayerPages:
             )  # fmt: skip
 
     def _index(self, units: Sequence[ReportUnit]) -> str:
-        """What the script searches: plain ASCII JSON, with `<` and the like written as escapes."""
+        """What the script searches, best score first: plain ASCII JSON, with `<` and the like written as escapes."""
         listed = []
         for unit in units:
             label = unit.label

@@ -149,4 +149,4 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:
-        atomic.write_draft(target, source.read_bytes())
+        atomic.write_inside(target, source.read_bytes())

@@ -45,7 +45,9 @@ def write_report(view: ReportRun, folder: Path) -> Path:
     try:
         made.mkdir(parents=True)
         for name, text in _files(view, made):
-            atomic.write_draft(made / name, text.encode())
+            path = made / name
+            path.parent.mkdir(exist_ok=True)
+            atomic.write_inside(path, text.encode())
         atomic.write_text(made / MARK, json.dumps(_mark(view), indent=1) + "\n")
         _put(made, target)
     except OSError as error:

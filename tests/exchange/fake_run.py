@@ -167,7 +167,8 @@ def _unit(index: int, painted: Sequence[Painted], rng: np.random.Generator) -> R
 
 
 def _label(name: str, category: str, score: float) -> ReportLabel:
-    area, concept = 61_000, 240_000
+    area = 61_000
+    concept = int(area / min(0.9, 0.2 + 1.2 * score))
     both = int(score * (area + concept) / (1 + score))
     return ReportLabel(
         name, category=category, profile="standard", score=score, intersection=both, unit_area=area, concept_area=concept,

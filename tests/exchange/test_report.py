@@ -292,7 +292,7 @@ def test_a_failed_write_leaves_the_earlier_report_and_no_rubbish(tmp_path: Path,
     def full(path: Path, data: bytes) -> None:
         raise StorageError(f"cannot write {path}: No space left on device")
 
-    monkeypatch.setattr(atomic, "write_draft", full)
+    monkeypatch.setattr(atomic, "write_inside", full)
     with pytest.raises(StorageError, match="No space left"):
         write_report(dataclasses.replace(small(()), network="other"), tmp_path / "report")
     assert (tmp_path / "report" / "index.html").read_bytes() == before
