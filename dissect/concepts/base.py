@@ -198,7 +198,7 @@ class FileSet:
         }
 
     def _kept(self, ids: LabelMap) -> LabelMap:
-        return ids if self._lookup is None else self._lookup[ids]
+        return ids if self._lookup is None else self._lookup.take(ids)
 
     def _annotated(self, planes: Sequence[Plane], whole: Sequence[int], told: frozenset[str]) -> frozenset[str]:
         rule = self.card.annotated

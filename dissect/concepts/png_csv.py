@@ -212,7 +212,7 @@ def _decode(decoder: _Decoder, stored: NDArray[np.uint8 | np.uint16], path: Path
         return _decode_colours(decoder, stored, path)
     if stored.ndim != 2:
         raise LabelMapError(f'{path} holds colours, not ids. Save it with one id a pixel, or set encoding = "colour" in the card.')
-    ids: LabelMap = decoder.table[stored]
+    ids: LabelMap = decoder.table.take(stored)
     strange = ids == UNKNOWN
     if strange.any():
         _unknown(decoder.rule, path, [str(value) for value in np.unique(stored[strange])])

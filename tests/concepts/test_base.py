@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect.concepts.base import NewConcept, id_table, make_vocabulary
+from dissect.concepts.base import Entry, FileSet, NewConcept, id_table, make_vocabulary
 from dissect.concepts.card import load_card
-from dissect.concepts.model import VOID, ProbeSet
+from dissect.concepts.model import VOID, Labels, Plane, ProbeSet
 from dissect.concepts.open import open_set
 from dissect.errors import CardError, DataError, ImageError, LabelMapError, NotFoundError, UsageError
 from tests.concepts.cards import card_for, write_card, write_map, write_picture, write_texts
@@ -60,6 +60,35 @@ def test_records_are_numbered_in_one_order_whatever_the_disk_says(tmp_path: Path
     assert [record.index for record in data.records] == list(range(6))
     assert keys(data)[:2] == ["images/train/drive0_000.png", "images/val/drive0_000.png"]
     assert keys(data) == keys(opened(tmp_path))
+
+
+def bare(folder: Path, listed: list[str], keep_order: bool = False) -> FileSet:
+    words = make_vocabulary("v", ["object", "part"], [NewConcept("car", "object", "1"), NewConcept("wheel", "part", "2")])
+    card = card_for(folder, "pictures", 'categories = ["part"]\n')
+    return FileSet(card, words, [Entry(key, folder / key) for key in listed], keep_order=keep_order)
+
+
+def test_entries_are_sorted_unless_their_order_means_something(tmp_path: Path) -> None:
+    assert keys(bare(tmp_path, ["c", "a", "b"])) == ["a", "b", "c"]
+    assert keys(bare(tmp_path, ["c", "a", "b"], keep_order=True)) == ["c", "a", "b"]
+    with pytest.raises(DataError, match="a twice"):
+        bare(tmp_path, ["a", "b", "a"])
+
+
+def test_left_out_categories_leave_void_and_the_whole_image_zero(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a", size=(4, 1))
+
+    class Fixed(FileSet):
+        def read(self, entry: Entry) -> Labels:
+            ids = np.array([[0, 1, 2, VOID]], dtype=np.uint16)
+            return Labels((Plane("object", ids), Plane("part", ids)), (0, 1, 2), frozenset({"object", "part"}))
+
+    made = bare(tmp_path, ["a"])
+    made.__class__ = Fixed
+    labels = made.labels(0)
+    assert [plane.category for plane in labels.planes] == ["part"]
+    assert labels.planes[0].ids.tolist() == [[0, 0, 1, VOID]]
+    assert labels.whole == (0, 1) and labels.annotated == {"part"}
 
 
 def test_a_split_is_chosen_by_call_or_by_card(tmp_path: Path) -> None:

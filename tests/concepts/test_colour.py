@@ -61,7 +61,7 @@ def test_neutral_pixels_are_black_grey_or_white_in_this_order(grey: int) -> None
 
 @given(hue=st.floats(0, 1), seed=st.integers(0, 3))
 def test_full_hues_are_never_called_neutral(hue: float, seed: int) -> None:
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 1, (1.0, 0.9, 0.8, 0.7)[seed]))
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 1, (1.0, 0.8, 0.6, 0.45)[seed]))
     assert term(f"{red:02x}{green:02x}{blue:02x}") not in ("black", "grey", "white")
 
 

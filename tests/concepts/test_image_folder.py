@@ -62,6 +62,22 @@ def test_metadata_columns_become_attributes_and_one_of_them_the_labels(tmp_path:
         opened(tmp_path, "image-folder", '[options]\nlabel_column = "mood"\n')
 
 
+def test_metadata_beside_class_folders_takes_the_labels_over(tmp_path: Path) -> None:
+    pictures(tmp_path, "cat/1.png", "dog/2.png")
+    write_texts(tmp_path, {"metadata.csv": "file_name,tags\ncat/1.png,x\ndog/2.png,y\n"})
+    assert opened(tmp_path, "image-folder").label_kind == "none"
+    assert words(opened(tmp_path, "image-folder", '[options]\nlabel_column = "tags"\n'))["dog/2.png"] == ["class:y"]
+
+
+def test_categories_of_whole_image_labels_can_be_left_out(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "sub/b.png", "sub/c.png")
+    write_texts(tmp_path, {"labels.csv": LABELS})
+    more = 'categories = ["scene"]\n[options]\nfile = "labels.csv"\n[options.columns]\nlabel = "object"\nscene = "scene"\n'
+    data = opened(tmp_path, "image-labels", more)
+    assert words(data) == {"a.png": ["scene:street"], "sub/b.png": ["scene:park"], "sub/c.png": []}
+    assert [concept.index for concept in data.vocabulary.concepts] == [1, 2] and data.labels(0).annotated == {"scene"}
+
+
 def test_json_numbers_are_kept_as_text(tmp_path: Path) -> None:
     pictures(tmp_path, "1.png")
     write_texts(tmp_path, {"metadata.jsonl": '{"file_name": "1.png", "box": [1, 2], "age": 3}\n'})

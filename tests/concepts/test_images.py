@@ -160,6 +160,9 @@ def test_a_folder_a_missing_file_and_a_locked_file_are_named(tmp_path: Path) -> 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="100,000,000"):
         frame(put(tmp_path, "bomb.png", png_header(30_000, 30_000)))
+    with pytest.raises(ImageError, match="has 10001x10000 pixels; at most 100,000,000"):
+        frame(put(tmp_path, "bomb.png", png_header(10_001, 10_000)))
+    assert frame(put(tmp_path, "large.png", png_header(10_000, 10_000))).size == (10_000, 10_000)
 
 
 def test_an_animation_tells_how_many_frames(tmp_path: Path) -> None:

@@ -125,7 +125,9 @@ def names(data: ProbeSet, plane: int = 0) -> list[str]:
     ],
 )
 def test_ids_are_kept_dropped_merged_or_void(tmp_path: Path, rule: str, expected: list[str]) -> None:
-    assert names(tiny(tmp_path, rule, [[0, 1, 2]])) == expected
+    data = tiny(tmp_path, rule, [[0, 1, 2]])
+    assert names(data) == expected
+    assert [concept.name for concept in data.vocabulary.concepts] == [name for name in dict.fromkeys(expected) if name not in ("-", "void")]
 
 
 def test_id_zero_is_a_class_like_any_other(tmp_path: Path) -> None:
