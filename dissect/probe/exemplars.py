@@ -75,7 +75,7 @@ def unpack_mask(packed: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
         data = unpacker.decompress(packed, expected + 1)
     except zlib.error as error:
         raise CacheError(f"the mask of an exemplar is damaged ({error}); run the probe again.") from error
-    if len(data) != expected:
+    if len(data) != expected or not unpacker.eof:
         raise CacheError(f"the mask of an exemplar does not hold {size[0]} x {size[1]} pixels; run the probe again.")
     return np.unpackbits(np.frombuffer(data, np.uint8), count=pixels).astype(np.bool_).reshape(size)
 

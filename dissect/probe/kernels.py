@@ -52,8 +52,8 @@ def sweep(
             for unit in range(start, end):
                 k = unit - first
                 value_hash = unit_hash[unit]
-                highest = np.int64(-1)
-                lowest = least[unit]
+                highest: Any = np.int64(-1)
+                lowest: Any = least[unit]
                 for position in range(positions):
                     value = np.int64(bits[image, unit, position])
                     value_hash = (value_hash ^ np.uint64(value)) * PRIME

@@ -97,10 +97,12 @@ def _order(scores: ConceptScores, unit: int, columns: Counts, profile: Profile) 
 
 def _take(scores: ConceptScores, order: Counts, found: NDArray[np.bool_]) -> Ranked:
     """Gather what is known of the columns `order` (U, X)."""
+    if not len(scores.concept):
+        zero, no_score = np.zeros(order.shape, np.int64), np.zeros(order.shape, np.float64)
+        return Ranked(zero - 1, no_score, zero, zero, zero, no_score)
     unit = np.arange(len(order))[:, None]
-    intersection = np.where(found, scores.intersection[unit, order], 0) if order.size else order
-    unit_area = np.where(found, scores.unit_area[unit, order], 0) if order.size else order
-    concept_area = np.where(found, scores.concept_area[order], 0) if order.size else order
-    score = np.where(found, scores.iou[unit, order], 0.0) if order.size else order.astype(np.float64)
-    concept = np.where(found, scores.concept[order], -1) if order.size else order
-    return Ranked(concept, score, intersection, unit_area, concept_area, reachable(unit_area, concept_area))
+    unit_area, concept_area = np.where(found, scores.unit_area[unit, order], 0), np.where(found, scores.concept_area[order], 0)
+    return Ranked(
+        np.where(found, scores.concept[order], -1), np.where(found, scores.iou[unit, order], 0.0),
+        np.where(found, scores.intersection[unit, order], 0), unit_area, concept_area, reachable(unit_area, concept_area),
+    )  # fmt: skip

@@ -28,7 +28,7 @@ class Straight:
     def sample(self, ids: NDArray[np.uint16], size: tuple[int, int], outside: int) -> NDArray[np.uint16]:
         rows = (np.arange(size[0]) * 2 + 1) * ids.shape[0] // (2 * size[0])
         columns = (np.arange(size[1]) * 2 + 1) * ids.shape[1] // (2 * size[1])
-        result = ids[rows][:, columns].copy()
+        result: NDArray[np.uint16] = ids[rows][:, columns].copy()
         result[:, : self.pad] = outside
         return result
 

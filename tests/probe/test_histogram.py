@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from dissect.errors import CacheError, ShapeError, UsageError
 from dissect.probe.histogram import (
-    Histogram, coarse_floor, half_values, measure, merge_histograms, refine, single_keys, single_values,
+    Histogram,
+    coarse_floor,
+    half_values,
+    measure,
+    merge_histograms,
+    refine,
+    single_keys,
+    single_values,
 )  # fmt: skip
 from dissect.probe.maps import MapShard
 

@@ -17,7 +17,7 @@ from dissect.errors import CacheError, ShapeError
 from dissect.probe.histogram import measure
 from dissect.probe.maps import MapShard
 from dissect.probe.profile import PROFILES
-from dissect.probe.signatures import LabelShard, build_label_shard
+from dissect.probe.signatures import ImageLabels, LabelShard, build_label_shard
 from dissect.probe.tables import CountTables
 from dissect.probe.tally import TallyShard, merge_tally, tally_shard, unit_mask
 from dissect.probe.upsample import Rule, grid, upsample
@@ -25,7 +25,7 @@ from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, scene, vocabu
 
 STANDARD = PROFILES["standard"]
 SKIPPING = [
-    ((7, 7), (112, 112)), ((14, 14), (112, 112)), ((13, 13), (113, 113)), ((13, 13), (112, 112)), ((1, 1), (112, 112)), ((6, 6), (113, 113)),
+    ((7, 7), (112, 112)), ((14, 14), (112, 112)), ((13, 13), (113, 113)), ((13, 13), (112, 112)), ((1, 1), (112, 112)), ((6, 6), (113, 99)),
     ((27, 27), (113, 113)), ((56, 56), (112, 112)), ((112, 112), (112, 112)), ((5, 9), (40, 33)), ((1, 7), (9, 50)), ((7, 1), (3, 3)),
     ((30, 30), (8, 8)), ((40, 3), (16, 16)), ((2, 2), (1, 1)), ((4, 4), (260, 260)),
 ]  # fmt: skip
@@ -42,9 +42,8 @@ def cuts_of(maps: NDArray[Any], seed: int) -> NDArray[np.float32]:
 def blank(images: int, size: tuple[int, int]) -> LabelShard:
     """Labels of images on which nothing is annotated."""
     pixels = size[0] * size[1]
-    drawn = scene(0)
-    image = replace(drawn.image_labels()[0], signature_map=np.zeros(pixels, np.uint16), members=(b"",), pixels=np.array([pixels]))  # type: ignore[type-var]
-    return build_label_shard([replace(image, annotated=np.ones(3, np.bool_), whole=())] * images, size, 3)
+    image = ImageLabels(np.zeros(pixels, np.uint16), (b"",), np.array([pixels]), np.ones(3, np.bool_), ())
+    return build_label_shard([image] * images, size, 3)
 
 
 def counted(tally: TallyShard | CountTables) -> dict[tuple[int, int], int]:
@@ -83,7 +82,7 @@ def test_skipping_cells_equals_not_skipping(map_size: tuple[int, int], size: tup
 @given(st.integers(0, 10**6), st.sampled_from([np.float16, np.float32]))
 def test_counts_are_those_of_every_pixel_by_itself(seed: int, dtype: type[Any]) -> None:
     drawn = scene(seed, dtype=dtype)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     labels, cut = drawn.label_shard(), cuts_of(drawn.maps, seed)
     tally = tally_shard(drawn.map_shard(), cut, labels, over, drawn.vocabulary, STANDARD)
     expected: Counter[tuple[int, int]] = Counter()
@@ -105,7 +104,7 @@ def test_counts_are_those_of_every_pixel_by_itself(seed: int, dtype: type[Any]) 
 @given(st.integers(0, 10**6))
 def test_pair_counts_and_positions_add_up_to_the_totals(seed: int) -> None:
     drawn = scene(seed)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     labels = drawn.label_shard()
     tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), labels, over, drawn.vocabulary, STANDARD)
     total: Counter[tuple[int, int]] = Counter()
@@ -119,7 +118,7 @@ def test_pair_counts_and_positions_add_up_to_the_totals(seed: int) -> None:
 
 def merged(drawn: Scene, cut: NDArray[np.float32], parts: list[list[int]], profile: str) -> CountTables:
     """The tables of a scene whose images are counted in these parts."""
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     shards, tables = [], []
     for part in parts:
         piece = Scene([drawn.labels[i] for i in part], [drawn.pads[i] for i in part], drawn.maps[part], drawn.size, drawn.vocabulary)
@@ -147,7 +146,7 @@ def test_shards_of_any_size_in_any_order_give_the_same_tables(seed: int, profile
 @given(st.integers(0, 10**6))
 def test_a_shard_of_counts_comes_back_from_its_arrays(seed: int) -> None:
     drawn = scene(seed)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), drawn.label_shard(), over, drawn.vocabulary, STANDARD)
     again = TallyShard.from_arrays(tally.to_arrays())
     assert again.images == tally.images
@@ -160,7 +159,7 @@ def test_images_skipped_by_either_side_count_for_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     images = len(drawn.labels)
     readable, labelled = rng.random(images) < 0.6, rng.random(images) < 0.6
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     cut = cuts_of(drawn.maps, seed)
     rows = [image if there else None for image, there in zip(drawn.image_labels(), labelled, strict=True)]
     labels = build_label_shard(rows, drawn.size, 3)
@@ -179,7 +178,7 @@ def test_images_skipped_by_either_side_count_for_nothing(seed: int) -> None:
 
 def test_sparse_maps_give_the_same_as_dense_ones() -> None:
     drawn = scene(11)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     dense, cut = drawn.map_shard(), cuts_of(drawn.maps, 3)
     image, unit = dense.pairs_above(cut)
     row = np.full(dense.maxima.shape, -1, np.int32)
@@ -195,7 +194,7 @@ def test_sparse_maps_give_the_same_as_dense_ones() -> None:
 
 def test_the_number_of_threads_changes_nothing() -> None:
     drawn = scene(12)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     maps, cut, labels = drawn.map_shard(), cuts_of(drawn.maps, 5), drawn.label_shard()
     before = numba.get_num_threads()
     results = []
@@ -240,7 +239,7 @@ def test_one_pixel_and_no_active_pixel_at_all() -> None:
 
 def test_what_does_not_fit_together_is_refused() -> None:
     drawn = scene(11)
-    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")  # type: ignore[arg-type]
+    over = grid(drawn.maps.shape[2:], drawn.size, "half_pixel")
     maps, labels, cut = drawn.map_shard(), drawn.label_shard(), cuts_of(drawn.maps, 3)
     with pytest.raises(ShapeError, match="units with cuts"):
         tally_shard(maps, cut[:-1], labels, over, drawn.vocabulary, STANDARD)

@@ -164,10 +164,11 @@ def test_epsilons_are_those_of_the_programs() -> None:
 
 
 def test_compexp_leaves_materials_out_and_says_so_where_nothing_is_left() -> None:
-    known = Vocabulary("m", ("material", "part"), (Concept(1, "wood", "material", ("material",), "w"), Concept(2, "leg", "part", ("part",), "l")))
+    wood, leg = Concept(1, "wood", "material", ("material",), "w"), Concept(2, "leg", "part", ("part",), "l")
+    known = Vocabulary("m", ("material", "part"), (wood, leg))
     images = [one_row((("material", [1, 1]), ("part", [2, 0])), (), {"material", "part"}, [1, 0])]
     assert hand(images, known, "compexp").scored.tolist() == [False, True]
-    only = Vocabulary("m", ("material",), (Concept(1, "wood", "material", ("material",), "w"),))
+    only = Vocabulary("m", ("material",), (wood,))
     with pytest.raises(UsageError, match="Choose another profile"):
         hand([one_row((("material", [1, 1]),), (), {"material"}, [1, 0])], only, "compexp")
 
