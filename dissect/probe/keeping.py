@@ -140,6 +140,8 @@ class Keeper:
         return FLOOR_QUANTILE if self.quantile * 2 <= FLOOR_QUANTILE else min(3 * self.quantile, 0.999)
 
     def _make_room(self, needed: int, plans: Sequence[LayerPlan]) -> None:
+        if not needed:
+            return
         keep: Collection[str] = {plan.stage.fingerprint for plan in plans} | self.work.stages.keys()
         there = sum(stage.bytes for stage in self.work.cache.stages() if stage.fingerprint in {plan.stage.fingerprint for plan in plans})
         self.work.cache.prune(max(self.limit - max(needed - there, 0), 0), keep)

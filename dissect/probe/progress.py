@@ -83,7 +83,7 @@ class Lines:
     def advance(self, n: int = 1) -> None:
         self._count += n
         now = self.clock()
-        if now - self._said >= self.every:
+        if self._step and now - self._said >= self.every:
             self._said = now
             self._say(now)
 

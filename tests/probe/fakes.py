@@ -1,4 +1,4 @@
-"""A network and a data set small enough to probe in a fraction of a second, with faults on request. Deterministic, and batch by batch equal."""
+"""A network and a data set small enough to probe in a fraction of a second, with faults on request. Any batches give the same bits."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class FakeNetwork:
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         view = self.view(image.size)
-        box = (view.left, view.top, view.right, view.bottom)
-        pixels = np.asarray(image.resize(self.input_size[::-1], Image.Resampling.BILINEAR, box), np.float32)
+        seen = image.crop((int(view.left), int(view.top), int(view.right), int(view.bottom)))
+        pixels = np.asarray(seen.resize(self.input_size[::-1], Image.Resampling.BILINEAR), np.float32)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1) / 127.5 - 1)
 
     def view(self, image_size: tuple[int, int]) -> View:
