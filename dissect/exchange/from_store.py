@@ -127,7 +127,7 @@ def _exemplar(exemplar: ExemplarView, size: tuple[int, int] | None) -> ReportExe
 def _label(label: LabelView) -> ReportLabel:
     known = label.interval_low is not None and label.interval_high is not None
     return ReportLabel(
-        text=label.formula or label.text,
+        text=label.text,
         kind=label.kind,
         category=label.category,
         method=label.method,
