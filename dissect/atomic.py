@@ -61,21 +61,6 @@ def write_text(path: Path, text: str) -> str:
     return write_bytes(path, text.encode())
 
 
-def write_draft(path: Path, data: bytes) -> None:
-    """Write a file of a folder that nobody sees yet and that is moved into place as a whole; so without temporary name and fsync.
-
-    A report of 2,048 units has as many files: two fsyncs each are a minute on a slow disk.
-
-    Raises:
-        StorageError: the operating system refused; the caller removes the folder.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise StorageError(_message(path, error)) from error
-
-
 def write_with(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file by name (for libraries that open it themselves), then move it to `path`."""
     temporary = temporary_path(path)
