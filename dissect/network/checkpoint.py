@@ -91,26 +91,25 @@ def _read_safetensors(path: Path) -> Mapping[str, torch.Tensor]:
 
 def _read_pickle(path: Path, start: bytes, trust: bool) -> tuple[object, list[str]]:
     """Safely first, also when trusted: most files do not need the trust."""
-    failure: Exception | None = None
+    failure = Exception()
     for safe in (True, False) if trust else (True,):
         try:
-            with warnings.catch_warnings():
+            # opened here, because by name torch would go by the suffix
+            with warnings.catch_warnings(), path.open("rb") as file:
                 warnings.simplefilter("ignore")
-                value: object = torch.load(path, map_location="cpu", weights_only=safe)
+                value: object = torch.load(file, map_location="cpu", weights_only=safe)
         except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
-            failure = failure or error
+            failure = error if safe else failure
             if not safe:
                 raise CheckpointError(f"{path} cannot be read even when trusted ({_line(error)}). Fetch or save it again.") from error
             continue
         notes = [] if safe else [f"{path} was TRUSTED: it is a pickle that may run any code, and it was run. Save it as safetensors now."]
         return value, notes
-    assert failure is not None
     raise CheckpointError(_refusal(path, start, failure)) from failure
 
 
 def _refusal(path: Path, start: bytes, error: Exception) -> str:
-    text = str(error)
-    match = re.search(r"(?:GLOBAL|Unsupported global:|Unsupported class|class) ([A-Za-z_][\w]*(?:\.[\w]+)+)", text)
+    match = re.search(r"(?:GLOBAL|[Uu]nsupported class) ([A-Za-z_][\w.]*)", str(error))
     if match:
         return (
             f"{path} cannot be read safely: it holds a pickled {match.group(1)}. Save its state_dict as safetensors, "
@@ -180,5 +179,5 @@ def _kind(value: object) -> str:
 
 def _line(error: Exception) -> str:
     """One short line of a foreign error, or its class where it says nothing."""
-    text = " ".join(str(error).split())
+    text = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split()).rstrip(".")
     return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__

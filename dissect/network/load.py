@@ -18,7 +18,7 @@ from dissect.network.checkpoint import read_checkpoint
 from dissect.network.discover import discover
 from dissect.network.fast import FastPath, make_fast
 from dissect.network.fit import fit, refuse_unfinite
-from dissect.network.loaded import LoadedNetwork
+from dissect.network.loaded import PASS_SIZES, LoadedNetwork
 from dissect.network.preprocess import Preprocessing
 from dissect.network.source import NetworkSpec, ResolvedNetwork, resolve
 
@@ -164,5 +164,6 @@ def _description(
         "dtype": "float32",
         "device": device.type,
         "torch": torch.__version__,
+        "pass_size": PASS_SIZES.get(device.type, 32),
         "tf32": bool(device.type == "cuda" and torch.backends.cudnn.allow_tf32),
     }

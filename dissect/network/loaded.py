@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ from dissect.network.forms import first_tensor, to_maps
 from dissect.network.model import GeometryKind, LayerInfo, View
 from dissect.network.preprocess import Preprocessing
 from dissect.network.source import ResolvedNetwork
+
+
+PASS_SIZES = {"cpu": 16}
+"""Images a forward pass: on a CPU the fewest whose bits one thread and two agree on; elsewhere 32."""
 
 
 class _Enough(BaseException):
@@ -61,6 +65,7 @@ class LoadedNetwork:
         self.default_layers = resolved.layers
         self.classes = tuple(classes)
         self.notes = tuple(notes)
+        self.pass_size = PASS_SIZES.get(device.type, 32)
         self._name = resolved.name
         self._path = path
         self._description = dict(description)
@@ -88,19 +93,27 @@ class LoadedNetwork:
         return dict(self._description)
 
     def activations(self, batch: NDArray[np.float32], layers: Sequence[LayerInfo]) -> Mapping[str, torch.Tensor]:
-        """Maps (B, U, h, w) of each layer, contiguous float32, owned by the caller; the pass stops after the last one."""
-        if not layers:
-            return {}
-        catch = _Catch(layers, self._path.plain)
+        """Maps (B, U, h, w) of each layer, contiguous float32, owned by the caller; a pass stops after the last layer.
+
+        The batch goes through in passes of `pass_size` images, the last one filled up: the libraries choose other kernels for other
+        batch sizes, so only equal passes give equal bits whatever the caller's batch size.
+
+        Raises:
+            LayerError: a layer is not of this network, or was not reached.
+        """
+        maps = {
+            layer.name: torch.empty((len(batch), layer.units, *layer.map_size), dtype=torch.float32, device=self.device) for layer in layers
+        }
         with self._lock:  # hooks belong to the module, so two threads would catch each other's batches
-            self._run(catch, batch)
-        lacking = [layer.name for layer in layers if layer.name not in catch.maps]
-        if lacking:
-            raise LayerError(
-                f"layer {lacking[0]} was not reached in this forward pass, though it was when the network was loaded. "
-                "Networks that take another path from picture to picture cannot be dissected."
-            )
-        return {layer.name: catch.maps[layer.name] for layer in layers}
+            for first, filled in self._passes(batch) if layers else ():
+                catch = _Catch(layers, self._path.plain, {name: kept[first : first + self.pass_size] for name, kept in maps.items()})
+                self._run(catch, filled)
+                if catch.lacking:
+                    raise LayerError(
+                        f"layer {min(catch.lacking)} was not reached in this forward pass, though it was when the network was loaded. "
+                        "Networks that take another path from picture to picture cannot be dissected."
+                    )
+        return maps
 
     def outputs(self, batch: NDArray[np.float32]) -> torch.Tensor:
         """The network's own output (its first tensor, such as logits) for a batch, float32, on its device.
@@ -108,11 +121,20 @@ class LoadedNetwork:
         Raises:
             NetworkError: it has none.
         """
+        parts = []
         with self._lock, torch.inference_mode(), no_attention_shortcut():
-            tensor = first_tensor(self.module(self._input(batch)))
-        if tensor is None:
-            raise NetworkError(f"network {self.name} gives no tensor. Name one of its layers instead.")
-        return tensor.to(torch.float32)
+            for first, filled in self._passes(batch):
+                tensor = first_tensor(self.module(self._input(filled)))
+                if tensor is None:
+                    raise NetworkError(f"network {self.name} gives no tensor. Name one of its layers instead.")
+                parts.append(tensor[: len(batch) - first].to(torch.float32))
+        return torch.cat(parts)
+
+    def _passes(self, batch: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        for first in range(0, len(batch), self.pass_size):
+            part = batch[first : first + self.pass_size]
+            lacking = self.pass_size - len(part)
+            yield first, np.concatenate([part, np.repeat(part[-1:], lacking, axis=0)]) if lacking else part
 
     def _run(self, catch: _Catch, batch: NDArray[np.float32]) -> None:
         handles = [self._module(name).register_forward_hook(catch.hook(name)) for name in catch.names]
@@ -137,13 +159,14 @@ class LoadedNetwork:
 
 
 class _Catch:
-    """Hooks that copy the wanted calls of each module and stop the pass when all are there."""
+    """Hooks that copy the wanted calls of each module to where they are kept, and stop the pass when all are there."""
 
-    def __init__(self, layers: Sequence[LayerInfo], plain: Mapping[str, nn.Conv2d]) -> None:
-        self.maps: dict[str, torch.Tensor] = {}
+    def __init__(self, layers: Sequence[LayerInfo], plain: Mapping[str, nn.Conv2d], kept: Mapping[str, torch.Tensor]) -> None:
         self.names = list(dict.fromkeys(base_name(layer.name) for layer in layers))
+        self.lacking = {layer.name for layer in layers}
         self._wanted = {layer.name: layer for layer in layers}
         self._plain = plain
+        self._kept = kept
         self._calls: dict[str, int] = {}
 
     def hook(self, name: str) -> Any:
@@ -158,10 +181,11 @@ class _Catch:
                 return
             tensor = self._plain[name](arguments[0]) if name in self._plain else first_tensor(output)
             if tensor is None:
-                raise LayerError(f"layer {layer.name} gave no tensor.")
-            maps = to_maps(tensor, layer)
-            self.maps[layer.name] = torch.empty(maps.shape, dtype=torch.float32, device=maps.device).copy_(maps)
-            if len(self.maps) == len(self._wanted):
+                raise LayerError(f"layer {layer.name} gave no tensor, though it did when the network was loaded.")
+            kept = self._kept[layer.name]
+            kept.copy_(to_maps(tensor, layer)[: len(kept)])
+            self.lacking.discard(layer.name)
+            if not self.lacking:
                 raise _Enough
 
         return keep

@@ -70,6 +70,7 @@ def test_memory_format_and_folding_are_described() -> None:
     assert (fast["memory_format"], plain["memory_format"]) == ("channels_last", "contiguous")
 
 
+@hypothesis.settings(max_examples=40)  # each builds, folds and unfolds a network
 @hypothesis.given(st.integers(1, 5), st.integers(1, 3), st.booleans(), st.booleans(), st.integers(0, 10_000))
 def test_a_folded_pair_computes_the_same(width: int, kernel: int, bias: bool, affine: bool, seed: int) -> None:
     torch.manual_seed(seed)

@@ -82,8 +82,11 @@ def transformers_class(name: str, **config: Any) -> nn.Module:
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "image_size": 32, "patch_size": 8}
 REGISTERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2, "image_size": 32, "patch_size": 8}
 
-# name, maker, input size, [(layer, form, prefix tokens, cell size in pixels)]
-FAMILIES: list[tuple[str, Callable[[], nn.Module], tuple[int, int], list[tuple[str, str, int, int]]]] = [
+Case = tuple[str, str, int, int]
+"""Layer, form, prefix tokens, side of a cell in input pixels."""
+
+# name, maker, input size, cases
+FAMILIES: list[tuple[str, Callable[[], nn.Module], tuple[int, int], list[Case]]] = [
     ("torchvision ViT", torchvision_vit, (32, 32), [
         ("conv_proj", "conv", 0, 8), ("encoder.layers.encoder_layer_0", "tokens", 1, 8), ("encoder.layers.encoder_layer_1", "tokens", 1, 8),
     ]),
@@ -130,7 +133,7 @@ def ready(maker: Callable[[], nn.Module], how: Preprocessing, monkeypatch: pytes
 
 @pytest.mark.parametrize(("name", "maker", "size", "cases"), FAMILIES, ids=[family[0] for family in FAMILIES])
 def test_a_bright_patch_lights_exactly_its_cell(
-    name: str, maker: Callable[[], nn.Module], size: tuple[int, int], cases: list[tuple[str, str, int, int]], monkeypatch: pytest.MonkeyPatch
+    name: str, maker: Callable[[], nn.Module], size: tuple[int, int], cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = ready(maker, Preprocessing(size), monkeypatch)
     for layer_name, form, prefix, cell in cases:

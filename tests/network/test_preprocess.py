@@ -135,7 +135,8 @@ def test_a_strip_is_refused_and_not_blown_up() -> None:
 
 FAULTS = [
     {"size": (0, 5)}, {"size": (5,)}, {"size": (5, 9000)}, {"resize": "stretch"}, {"resize_to": (5,)},
-    {"resize": "shortest", "resize_to": (5, 5)}, {"interpolation": "magic"}, {"channels": "HSV"}, {"mean": (float("nan"), 0, 0)}, {"std": (0, 1, 1)}, {"scale": 0.0}, {"fill": (0, 0, 300)},
+    {"resize": "shortest", "resize_to": (5, 5)}, {"interpolation": "magic"}, {"channels": "HSV"},
+    {"mean": (float("nan"), 0, 0)}, {"std": (0, 1, 1)}, {"scale": 0.0}, {"fill": (0, 0, 300)},
 ]  # fmt: skip
 
 
