@@ -1,11 +1,11 @@
-"""Alembic's entry. `dissect.store.migrate` calls it with an engine; the whole way is one transaction, checked before its commit."""
+"""Alembic's entry. `dissect.store.revisions` calls it with an engine; the whole way is one transaction, checked before its commit."""
 
 from __future__ import annotations
 
 from alembic import context
 
 from dissect.errors import UsageError
-from dissect.store.migrate import guarded, ours
+from dissect.store.revisions import guarded, ours
 from dissect.store.schema import metadata
 from dissect.store.schema_version import VERSION_TABLE
 

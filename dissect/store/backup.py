@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine, select
 
 from dissect.atomic import sha256_file, write_with
 from dissect.errors import NotFoundError, NotSupportedError, StoreError
-from dissect.store import migrate, schema
+from dissect.store import revisions, schema
 from dissect.store.database import make_engine, reading, shown, sqlite_file, translated
 
 
@@ -64,7 +64,7 @@ def verify_backup(file: Path) -> list[str]:
         raise NotFoundError(f"there is no file {file}.")
     engine = make_engine(URL.create("sqlite", database=str(file)))
     try:
-        return migrate.check(engine)
+        return revisions.check(engine)
     finally:
         engine.dispose()
 

@@ -89,6 +89,14 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(name.removeprefix("file:"))
 
 
+def make_folder(folder: Path) -> None:
+    """The folder of a new database."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {folder} for the database: {error.strerror}. Choose another with --db.") from error
+
+
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
     """Whether this SQLite has the fix of the WAL-reset bug."""
     return version >= (3, 51, 3) or (version[:2] == (3, 50) and version[2] >= 7) or (version[:2] == (3, 44) and version[2] >= 6)

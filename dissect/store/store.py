@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from dissect.errors import NotFoundError, StorageError
-from dissect.store import layers, migrate, results, runs, schema_version, units, write
-from dissect.store.database import make_engine, parse_url, reading, shown, sqlite_file, writing
+from dissect.errors import NotFoundError
+from dissect.store import layers, results, revisions, runs, schema_version, units, write
+from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     CheckpointRecord,
     ConceptEdge,
@@ -241,7 +240,7 @@ class Store:
     def counts(self) -> dict[str, int]:
         """Number of rows of every table."""
         with reading(self._engine) as connection:
-            return migrate.row_counts(connection)
+            return revisions.row_counts(connection)
 
     @property
     def engine(self) -> Engine:
@@ -264,17 +263,10 @@ def _prepare(engine: Engine, create: bool) -> None:
     if file is not None and not file.exists():
         if not create:
             raise NotFoundError(f"there is no database {file}. `dissect run` or `dissect demo` makes one; --db names another.")
-        _make_folder(file.parent)
-    revision = migrate.current(engine)
+        make_folder(file.parent)
+    revision = revisions.current(engine)
     if revision is None and create:
-        revision = migrate.upgrade(engine)
+        revision = revisions.upgrade(engine)
     if revision is None:
         raise NotFoundError(f"the database {shown(engine.url)} is empty. `dissect db upgrade` makes its tables.")
     schema_version.check(engine, revision)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot make the folder {folder} for the database: {error.strerror}. Choose another with --db.") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,18 +29,25 @@ def postgres_server() -> str:
     return url
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty PostgreSQL database of this test alone."""
+@contextlib.contextmanager
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """A PostgreSQL database with a random name; it is dropped at the end."""
     import psycopg
 
     name = f"dissect_test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         try:
-            yield postgres_server.rpartition("/")[0] + "/" + name
+            yield server.rpartition("/")[0] + "/" + name
         finally:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty PostgreSQL database of this test alone."""
+    with new_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -53,15 +62,40 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    """A new store of either kind."""
-    with Store.open(url) as opened:
-        yield opened
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all tables; tests copy it, which is quicker than migrating."""
+    file = tmp_path_factory.mktemp("migrated") / "dissect.db"
+    Store.open(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: str) -> Iterator[str]:
+    """A PostgreSQL database with all tables, by name; tests copy it."""
+    with new_database(postgres_server) as url:
+        Store.open(url).close()
+        yield url.rpartition("/")[2]
 
 
 @pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+def sqlite_store(sqlite_url: str, migrated_file: Path) -> Iterator[Store]:
     """A new SQLite store, for what only concerns SQLite."""
+    shutil.copyfile(migrated_file, sqlite_url.removeprefix("sqlite:///"))
     with Store.open(sqlite_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def postgres_store(postgres_server: str, migrated_database: str) -> Iterator[Store]:
+    """A new PostgreSQL store."""
+    with new_database(postgres_server, migrated_database) as url, Store.open(url) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest) -> Store:
+    """A new store of either kind."""
+    found = request.getfixturevalue("sqlite_store" if request.param == "sqlite" else "postgres_store")
+    assert isinstance(found, Store)
+    return found

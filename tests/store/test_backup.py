@@ -12,7 +12,7 @@ import pytest
 
 from dissect.errors import NotFoundError, NotSupportedError, StorageError, StoreError
 from dissect.probe.ledger import Stage
-from dissect.store import Store, connect, migrate
+from dissect.store import Store, connect, revisions
 from dissect.store.backup import backup, verify_backup, verify_cache
 from tests.store.made_up_runs import save_run
 
@@ -109,7 +109,7 @@ def test_what_is_no_copy_is_told(tmp_path: Path) -> None:
 
 
 def test_an_old_copy_says_that_it_is_old(sqlite_store: Store, tmp_path: Path) -> None:
-    migrate.downgrade(sqlite_store.engine, "0001")
+    revisions.downgrade(sqlite_store.engine, "0001")
     backup(sqlite_store.engine, tmp_path / "copy.db")
     assert "dissect db upgrade" in verify_backup(tmp_path / "copy.db")[0]
 

@@ -50,7 +50,7 @@ def test_a_writing_transaction_holds_the_lock_from_its_start(sqlite_store: Store
     other.close()
 
 
-def test_a_reader_sees_one_state(store: Store, url: str) -> None:
+def test_a_reader_sees_one_state(store: Store) -> None:
     """Two questions of one reading transaction agree, although a writer finished in between (PostgreSQL), or the writer waits (SQLite)."""
     with reading(store.engine) as connection:
         before = connection.execute(text("SELECT count(*) FROM model")).scalar()

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, inspect, text
 
 from dissect.errors import NotFoundError, NotSupportedError, SchemaError, StoreError
 from dissect.paths import shipped
-from dissect.store import Store, connect, migrate
+from dissect.store import Store, connect, migrate, revisions
 from dissect.store import schema_version as version
 from dissect.store.database import reading, writing
 from dissect.store.schema import metadata
@@ -26,15 +26,15 @@ from tests.store.made_up_runs import save_run
 ROOT = Path(__file__).resolve().parents[2]
 UPGRADE = """
 import sys
-from dissect.store import connect, migrate
+from dissect.store import connect, revisions
 engine = connect(sys.argv[1])
-migrate.current(engine)
+revisions.current(engine)
 import alembic.command, alembic.autogenerate
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(50):
-    migrate.upgrade(engine)
-    migrate.downgrade(engine, "0001")
+    revisions.upgrade(engine)
+    revisions.downgrade(engine, "0001")
 """
 
 
@@ -54,25 +54,25 @@ def test_the_program_knows_every_revision_there_is() -> None:
 @pytest.mark.parametrize("revision", version.REVISIONS)
 def test_each_revision_to_head_to_base_to_head_loses_no_row(url: str, revision: str, rows: int) -> None:
     engine = connect(url)
-    assert migrate.upgrade(engine, revision) == revision
+    assert revisions.upgrade(engine, revision) == revision
     fill(engine, rows)
     before = contents(engine)
     assert {len(found) for found in before.values()} == {rows}
-    assert migrate.upgrade(engine) == version.HEAD
+    assert revisions.upgrade(engine) == version.HEAD
     at_head = contents(engine)
     assert lost(before, at_head) == []
-    assert (migrate.check(engine), migrate.differences(engine)) == ([], [])
+    assert (revisions.check(engine), revisions.differences(engine)) == ([], [])
     for older in reversed(version.REVISIONS[:-1]):
-        assert migrate.downgrade(engine, older) == older
+        assert revisions.downgrade(engine, older) == older
         oldest = contents(engine)
         assert lost(at_head, oldest) == []
-        assert migrate.faults(engine) == []
-    assert migrate.upgrade(engine) == version.HEAD
+        assert revisions.faults(engine) == []
+    assert revisions.upgrade(engine) == version.HEAD
     assert lost(oldest, contents(engine)) == []
-    assert migrate.downgrade(engine, "base") is None
+    assert revisions.downgrade(engine, "base") is None
     assert contents(engine) == {}
-    assert migrate.upgrade(engine) == version.HEAD
-    assert migrate.check(engine) == []
+    assert revisions.upgrade(engine) == version.HEAD
+    assert revisions.check(engine) == []
     assert set(contents(engine)) == set(metadata.tables)
     engine.dispose()
 
@@ -123,16 +123,16 @@ def test_every_constraint_has_a_name(store: Store) -> None:
 def test_rebuilding_a_parent_table_with_foreign_keys_on_is_stopped(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trap: SQLite deletes the children silently. Without our care the guard must see it; with it nothing happens."""
     engine = connect(sqlite_url)
-    migrate.upgrade(engine, "0001")
+    revisions.upgrade(engine, "0001")
     fill(engine, 10)
     before = contents(engine)
     with monkeypatch.context() as patched:
-        patched.setattr(migrate, "_foreign_keys", lambda *_: None)
+        patched.setattr(revisions, "_foreign_keys", lambda *_: None)
         with pytest.raises(StoreError, match=r"lose 10 of 10 rows of table label_concept; nothing was changed"):
-            migrate.upgrade(engine)
-    assert migrate.current(engine) == "0001"
+            revisions.upgrade(engine)
+    assert revisions.current(engine) == "0001"
     assert contents(engine) == before
-    migrate.upgrade(engine)
+    revisions.upgrade(engine)
     assert lost(before, contents(engine)) == []
     engine.dispose()
 
@@ -144,31 +144,31 @@ def test_foreign_keys_are_on_again_after_a_migration(sqlite_url: str) -> None:
 
 def test_a_migration_that_breaks_references_is_undone(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = connect(sqlite_url)
-    migrate.upgrade(engine, "0001")
+    revisions.upgrade(engine, "0001")
     fill(engine, 3)
-    real = migrate.Guard.after_step
+    real = revisions.Guard.after_step
 
-    def harmful(self: migrate.Guard, **step: Any) -> None:
+    def harmful(self: revisions.Guard, **step: Any) -> None:
         self.connection.execute(text("UPDATE unit SET layer_id = 99 WHERE id = 2"))
         real(self, **step)
 
-    monkeypatch.setattr(migrate.Guard, "after_step", harmful)
+    monkeypatch.setattr(revisions.Guard, "after_step", harmful)
     with pytest.raises(StoreError, match=r"break references: table unit, row 2"):
-        migrate.upgrade(engine)
-    assert migrate.current(engine) == "0001"
-    assert migrate.faults(engine) == []
+        revisions.upgrade(engine)
+    assert revisions.current(engine) == "0001"
+    assert revisions.faults(engine) == []
     engine.dispose()
 
 
 def test_an_old_database_asks_for_the_upgrade(url: str) -> None:
     engine = connect(url)
-    migrate.upgrade(engine, "0001")
+    revisions.upgrade(engine, "0001")
     for create in (True, False):
         with pytest.raises(SchemaError, match=r"has schema 0001, .* needs 0002.*dissect db upgrade") as caught:
             Store.open(url, create=create)
         assert caught.value.exit_code == 5
-    assert "dissect db upgrade" in migrate.check(engine)[0]
-    migrate.upgrade(engine)
+    assert "dissect db upgrade" in revisions.check(engine)[0]
+    revisions.upgrade(engine)
     Store.open(url).close()
     engine.dispose()
 
@@ -176,7 +176,7 @@ def test_an_old_database_asks_for_the_upgrade(url: str) -> None:
 def test_a_newer_database_is_refused(url: str) -> None:
     with Store.open(url) as store:
         _stamp(store.engine, "9999")
-        for opening in (lambda: Store.open(url), lambda: migrate.upgrade(store.engine), lambda: migrate.downgrade(store.engine, "base")):
+        for opening in (lambda: Store.open(url), lambda: migrate.upgrade(url), lambda: migrate.downgrade(url, "base")):
             with pytest.raises(StoreError, match=r"9999.*newer") as caught:
                 opening()
             assert caught.value.exit_code == 1
@@ -191,8 +191,8 @@ def test_a_database_without_tables_is_not_made_where_none_is_asked_for(url: str)
     with pytest.raises(NotFoundError):
         Store.open(url, create=False)
     engine = connect(url)
-    migrate.upgrade(engine)
-    migrate.downgrade(engine, "base")
+    revisions.upgrade(engine)
+    revisions.downgrade(engine, "base")
     with pytest.raises(NotFoundError, match=r"empty"):
         Store.open(url, create=False)
     engine.dispose()
@@ -217,20 +217,20 @@ def test_a_shared_team_database_may_hold_other_tables(postgres_url: str) -> None
         connection.execute(text("CREATE TABLE theirs (id INTEGER)"))
     with Store.open(postgres_url) as store:
         assert "theirs" not in store.counts()
-        assert migrate.check(store.engine) == []
+        assert revisions.check(store.engine) == []
     engine.dispose()
 
 
 def test_an_unknown_revision_is_refused(sqlite_store: Store) -> None:
     with pytest.raises(NotSupportedError, match=r"0001, 0002"):
-        migrate.upgrade(sqlite_store.engine, "0815")
+        revisions.upgrade(sqlite_store.engine, "0815")
 
 
 def test_a_database_with_another_shape_is_noticed(sqlite_store: Store) -> None:
     with writing(sqlite_store.engine) as connection:
         connection.execute(text("DROP INDEX ix_label_q"))
         connection.execute(text("ALTER TABLE run ADD COLUMN extra INTEGER"))
-    assert len(migrate.check(sqlite_store.engine)) == 2
+    assert len(revisions.check(sqlite_store.engine)) == 2
 
 
 def test_two_processes_may_open_a_new_database_at_once(url: str) -> None:
@@ -250,7 +250,7 @@ def test_two_processes_may_open_a_new_database_at_once(url: str) -> None:
 @pytest.mark.slow
 def test_a_kill_during_a_migration_leaves_the_old_or_the_new_schema(url: str, request: pytest.FixtureRequest) -> None:
     engine = connect(url)
-    migrate.upgrade(engine, "0001")
+    revisions.upgrade(engine, "0001")
     fill(engine, 500)
     before = contents(engine)
     dice = random.Random(8)
@@ -265,22 +265,22 @@ def test_a_kill_during_a_migration_leaves_the_old_or_the_new_schema(url: str, re
             process.stdin.flush()
             time.sleep(dice.uniform(0.0, 0.8))
             process.kill()
-        found = migrate.current(engine)
+        found = revisions.current(engine)
         seen.add(found)
         assert found in ("0001", "0002")
-        assert migrate.faults(engine) == []
+        assert revisions.faults(engine) == []
         assert ("held_out_score" in contents(engine)["label"][0]) == (found == "0002")
         assert lost(before, contents(engine)) == []
-    migrate.upgrade(engine)
-    assert migrate.check(engine) == []
+    revisions.upgrade(engine)
+    assert revisions.check(engine) == []
     engine.dispose()
 
 
 def test_results_survive_the_way_down_and_up(store: Store) -> None:
     save_run(store)
     before = store.unit("tiny", "conv1", 1)
-    migrate.downgrade(store.engine, "0001")
-    migrate.upgrade(store.engine)
+    revisions.downgrade(store.engine, "0001")
+    revisions.upgrade(store.engine)
     assert store.unit("tiny", "conv1", 1) == before
 
 
@@ -294,3 +294,22 @@ def test_alembic_alone_cannot_bypass_the_checks() -> None:
     config.set_main_option("script_location", str(shipped("migrations")))
     with pytest.raises(UsageError, match=r"dissect db upgrade"):
         command.upgrade(config, "head")
+
+
+def test_the_commands_of_dissect_db_work_by_address(url: str, tmp_path: Path) -> None:
+    assert migrate.upgrade(url, "0001") == "0001"
+    assert (migrate.current(url), migrate.head()) == ("0001", version.HEAD)
+    assert "dissect db upgrade" in migrate.verify(url, tmp_path)[0]
+    assert migrate.upgrade(url) == migrate.current(url) == version.HEAD
+    assert (migrate.check(url), migrate.verify(url, tmp_path)) == ([], [])
+    if url.startswith("sqlite"):
+        assert migrate.backup(url, tmp_path / "copy.db") > 0
+        assert migrate.verify(f"sqlite:///{tmp_path / 'copy.db'}") == []
+    assert migrate.downgrade(url, "base") is None
+
+
+def test_a_database_that_is_not_there_is_not_made_by_asking(sqlite_url: str, tmp_path: Path) -> None:
+    for ask in (migrate.current, migrate.check, migrate.verify, lambda url: migrate.backup(url, tmp_path / "copy.db")):
+        with pytest.raises(NotFoundError, match=r"no database"):
+            ask(sqlite_url)
+    assert list(tmp_path.iterdir()) == []
