@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dissect.probe.kernels import compiled
+from dissect.probe.kernels import compiled, threads_for
 from dissect.probe.maps import MapShard
 from dissect.probe.signatures import LabelShard
 from dissect.probe.tables import Int64
@@ -75,7 +75,8 @@ def _block(
     cuts = cut[unit]
     rows, columns = _arrays(over.rows), _arrays(over.columns)
     bound = np.zeros(len(values), np.int64)
-    surviving(values, cuts, over.map_size[1], rows, columns, bound)
+    with threads_for(values.size):
+        surviving(values, cuts, over.map_size[1], rows, columns, bound)
     ends = np.cumsum(bound)
     blocks, first = [], 0
     while first < len(values):
@@ -95,13 +96,15 @@ def _evaluate(
     """Active positions of some pairs, written to `positions` from `place` (M,) on and then packed."""
     found = np.zeros((2, len(values)), np.int64)
     local, count = np.empty(len(positions), np.uint16), np.empty(len(positions), np.int32)
-    evaluate(
-        values, cuts, over.map_size[1], _arrays(over.rows), _arrays(over.columns), labels.signature_map, labels.local_offsets, image, place,
-        positions, local, count, found,
-    )  # fmt: skip
+    with threads_for(len(positions)):
+        evaluate(
+            values, cuts, over.map_size[1], _arrays(over.rows), _arrays(over.columns), labels.signature_map, labels.local_offsets, image,
+            place, positions, local, count, found,
+        )  # fmt: skip
     packed = np.empty(int(found[0].sum()), positions.dtype)
     packed_local, packed_count = np.empty(int(found[1].sum()), np.uint16), np.empty(int(found[1].sum()), np.int64)
-    pack(place, _offsets(found[0]), _offsets(found[1]), positions, local, count, packed, packed_local, packed_count)
+    with threads_for(len(positions)):
+        pack(place, _offsets(found[0]), _offsets(found[1]), positions, local, count, packed, packed_local, packed_count)
     return found[0], packed, found[1], packed_local, packed_count
 
 

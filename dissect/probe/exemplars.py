@@ -45,7 +45,8 @@ class TopImages:
         if maxima.shape[1:] != self.image.shape[:1]:
             raise ShapeError(f"maxima of shape {maxima.shape} for the top images of {len(self.image)} units.")
         seen = np.ones(len(maxima), np.bool_) if included is None else included
-        kernels.keep_top(np.ascontiguousarray(maxima), seen, np.arange(first, first + len(maxima)), self.image, self.activation)
+        with kernels.threads_for(maxima.size):
+            kernels.keep_top(np.ascontiguousarray(maxima), seen, np.arange(first, first + len(maxima)), self.image, self.activation)
 
     def merge(self, other: TopImages) -> None:
         """Take in the list of other images."""

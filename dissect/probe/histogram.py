@@ -159,7 +159,8 @@ def refine(shard: MapShard, bins: Int32) -> Histogram:
     sizes, keys, counts, low = _buffers(2 * min(_UNITS, shard.units), 1)
     for first in range(0, shard.units, _UNITS):
         stop = min(first + _UNITS, shard.units)
-        kernels.sweep_low(shard.values.view(np.uint32), rows[order], starts, wanted_bins, first, stop, sizes, keys, counts)
+        with kernels.threads_for(len(rows) * shard.values.shape[1]):
+            kernels.sweep_low(shard.values.view(np.uint32), rows[order], starts, wanted_bins, first, stop, sizes, keys, counts)
         pieces.append(_compact(sizes[: 2 * (stop - first)], keys, counts, low))
     nothing = np.full(2 * shard.units, np.inf, np.float32)
     return Histogram("float32", *_join(pieces), nothing, -nothing)
@@ -209,7 +210,8 @@ def _sweep(maps: MapArray, dtype: Dtype, seen: NDArray[np.bool_], top: Int64, le
     sizes, keys, counts, low = _buffers(rows, low_bins)
     for first in range(0, maps.shape[1], _UNITS):
         stop = min(first + _UNITS, maps.shape[1])
-        kernels.sweep(bits, first, stop, shift, sign, seen, top, least, unit_hash, *scratch, sizes, keys, counts, low)
+        with kernels.threads_for(bits.size):
+            kernels.sweep(bits, first, stop, shift, sign, seen, top, least, unit_hash, *scratch, sizes, keys, counts, low)
         pieces.append(_compact(sizes[: stop - first], keys, counts, low))
     return _join(pieces)
 
@@ -239,14 +241,16 @@ def _join(pieces: Sequence[_Parts]) -> _Parts:
 
 
 def _add(one: Histogram, two: Histogram) -> Histogram:
-    sizes = kernels.union_sizes(one.offsets, one.keys, two.offsets, two.keys)
+    with kernels.threads_for(len(one.keys) + len(two.keys)):
+        sizes = kernels.union_sizes(one.offsets, one.keys, two.offsets, two.keys)
     offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     bins = int(offsets[-1])
     keys, counts = np.empty(bins, np.uint16), np.empty(bins, np.int64)
     low = np.empty(bins if len(one.low_sums) or len(two.low_sums) else 0, np.int64)
-    kernels.union_fill(
-        one.offsets, one.keys, one.counts, one.low_sums, two.offsets, two.keys, two.counts, two.low_sums, offsets, keys, counts, low
-    )  # fmt: skip
+    with kernels.threads_for(bins):
+        kernels.union_fill(
+            one.offsets, one.keys, one.counts, one.low_sums, two.offsets, two.keys, two.counts, two.low_sums, offsets, keys, counts, low
+        )  # fmt: skip
     return Histogram(one.dtype, offsets, keys, counts, low, np.minimum(one.minimum, two.minimum), np.maximum(one.maximum, two.maximum))
 
 

@@ -207,15 +207,15 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 def test_counts_above_two_to_the_24_are_exact() -> None:
     tally, table = _big()
-    tables = merge_tally([tally] * 3, [table] * 3, (4096, 4096))
-    pixels = 3 * 4096 * 4096
+    tables = merge_tally([tally] * 3, [table] * 3, (2400, 2400))
+    pixels = 3 * 2400 * 2400
     assert tables.count.tolist() == [pixels] and tables.unit_area.tolist() == [pixels]
     assert tables.signature_pixels.tolist() == [pixels] and tables.unit_area_category.tolist() == [[pixels] * 3]
 
 
 def _big() -> tuple[TallyShard, Any]:
-    """One picture of 4,096 x 4,096 pixels, all active."""
-    size = (4096, 4096)
+    """One picture of 2,400 x 2,400 pixels; three of them are more than 2**24, all active."""
+    size = (2400, 2400)
     labels = blank(1, size)
     maps = np.ones((1, 1, 4), np.float32)
     shard = MapShard.dense(maps, measure(maps).maxima, np.ones(1, np.bool_), (2, 2))

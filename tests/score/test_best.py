@@ -85,7 +85,8 @@ def test_equal_scores_are_settled_by_each_profiles_rule() -> None:
 
 def test_a_score_of_zero_is_no_label() -> None:
     zero = np.zeros((1, 2), np.int64)
-    scores = ConceptScores(np.array([1, 2]), np.zeros(2, np.int64), np.ones(2, np.bool_), zero, zero + 3, np.array([1, 1]), np.zeros((1, 2)))
+    usable, truth = np.ones(2, np.bool_), np.array([1, 1])
+    scores = ConceptScores(np.array([1, 2]), np.zeros(2, np.int64), usable, zero, zero + 3, truth, np.zeros((1, 2)))
     for profile in PROFILES.values():
         assert best_concept(scores, ["ok"], profile).concept.tolist() == [[-1]]
 
