@@ -137,8 +137,9 @@ def _files(view: ReportRun, made: Path) -> Iterator[tuple[str, str]]:
     )  # fmt: skip
     for name in ASSETS:
         yield name, (TEMPLATES / name).read_text(encoding="utf-8")
-    yield "units.csv", tables.csv_text(view)
-    yield "units.jsonl", tables.jsonl_text(view)
+    listed = list(tables.rows(view))
+    yield "units.csv", tables.csv_of(listed)
+    yield "units.jsonl", tables.jsonl_of(listed)
     if view.skipped:
         yield "skipped.csv", tables.skipped_text(view)
 
@@ -167,7 +168,7 @@ def commands(view: ReportRun) -> list[tuple[str, str]]:
     layer, unit = max(labelled, key=lambda pair: (pair[1].label.score or 0.0) if pair[1].label else 0.0) if labelled else (None, None)
     found = []
     if unit is not None and layer is not None:
-        found.append(("Which units, of all runs, detect something?", f"dissect search {shlex.quote(clip(name_of(unit.label), 400))}"))
+        found.append(("Which units of all runs detect a concept?", f"dissect search {shlex.quote(clip(name_of(unit.label), 400))}"))
     elif view.layers and view.layers[0].units:
         layer, unit = view.layers[0], view.layers[0].units[0]
     if unit is not None and layer is not None:
@@ -188,7 +189,7 @@ def limits(view: ReportRun) -> list[str]:
             found.append("No label was scored on images that it was not chosen on.")
     if not any(label.effect for label in labels):
         found.append("No unit was switched off: a unit that fires for a concept may still not matter for the network's answers.")
-    found.append("Pictures are small copies of what the network saw. The originals stay in the data set.")
+    found.append("Pictures are small copies of the data set's images, and its licence holds for them here too. The originals are not here.")
     return found
 
 

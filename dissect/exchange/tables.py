@@ -22,7 +22,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,22 @@ def rows(view: ReportRun) -> Iterator[Row]:
 
 def csv_text(view: ReportRun) -> str:
     """The table as CSV."""
-    return _csv(COLUMNS, ([row[name] if name not in LISTS else _json(row[name]) for name in COLUMNS] for row in rows(view)))
+    return csv_of(rows(view))
 
 
 def jsonl_text(view: ReportRun) -> str:
     """The table as JSON lines."""
-    return "".join(_json(row) + "\n" for row in rows(view))
+    return jsonl_of(rows(view))
+
+
+def csv_of(listed: Iterable[Row]) -> str:
+    """Rows as CSV."""
+    return _csv(COLUMNS, ([row[name] if name not in LISTS else _json(row[name]) for name in COLUMNS] for row in listed))
+
+
+def jsonl_of(listed: Iterable[Row]) -> str:
+    """Rows as JSON lines."""
+    return "".join(_json(row) + "\n" for row in listed)
 
 
 def skipped_text(view: ReportRun) -> str:

@@ -137,6 +137,12 @@ def test_the_first_page_says_what_was_run_and_what_is_not_shown(report: Path) ->
     assert [part for part in parts if part not in words] == []
 
 
+def test_settings_are_written_as_a_person_writes_them(tmp_path: Path) -> None:
+    settings = {"a": None, "b": True, "c": ["conv1", "conv2"], "d": [], "e": 0.005, "f": {"deep": [1, None]}}
+    words = words_of(small((), settings=settings), tmp_path, "index.html")
+    assert "a not set b yes c conv1, conv2 d none e 0.005 f {\"deep\": [1, null]}".replace(" ", "") in words.replace(" ", "")
+
+
 def test_nothing_that_was_not_tested_is_bold(parsed: dict[Path, Page]) -> None:
     for path, page in parsed.items():
         assert not [a for _, a in page.elements if "tested" in a.get("class", "").split()], path
