@@ -171,6 +171,7 @@ def test_a_layer_of_2048_units_keeps_pages_small_and_is_written_fast(view: Repor
     assert {f"00-stage3.block1/{name}" for name in re.findall(r'href="([a-z0-9-]+\.html)', first)} <= names
 
 
+@pytest.mark.slow
 def test_masks_of_noise_and_endless_names_keep_pages_small(view: ReportRun, tmp_path: Path) -> None:
     layer = view.layers[0]
     rng = np.random.default_rng(0)
