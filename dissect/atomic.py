@@ -162,11 +162,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove(path: Path) -> None:
-    """Remove a file if it is there; a file that cannot be removed stays."""
-    _remove(path)
-
-
 def remove_tree(folder: Path) -> None:
     """Remove a folder and all that is in it.
 

@@ -92,12 +92,12 @@ class Cache:
     @contextlib.contextmanager
     def hold(self, stage: Stage) -> Iterator[None]:
         """Mark a stage as in use, and as used now, so that no process prunes it."""
-        mark = atomic.temporary_path(self.stage_folder(stage.step, stage.fingerprint) / _MARK)
-        atomic.write_bytes(mark, b"")
+        mark = self.stage_folder(stage.step, stage.fingerprint) / _MARK
+        atomic.provisional(mark, b"")
         try:
             yield
         finally:
-            atomic.remove(mark)
+            atomic.discard(mark)
 
     def size(self) -> int:
         """Bytes of all shards and thumbnails."""

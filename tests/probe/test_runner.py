@@ -77,10 +77,10 @@ def test_bad_images_and_bad_label_maps_are_left_out_of_everything(tmp_path: Path
         check_layer(probed, network, data, used)
 
 
-@pytest.mark.parametrize("bad", ["bad_images", "bad_labels"])
+@pytest.mark.parametrize("bad", ["images", "labels"])
 def test_a_shard_whose_images_are_all_bad_is_nothing_special(tmp_path: Path, bad: str) -> None:
-    data = FakeSet(tmp_path / "images")
-    data = replace(data, folder=tmp_path / "bad", **{bad: frozenset(range(8, 16))})
+    some, nothing = frozenset(range(8, 16)), frozenset[int]()
+    data = FakeSet(tmp_path / "images", bad_images=some if bad == "images" else nothing, bad_labels=some if bad == "labels" else nothing)
     network = FakeNetwork()
     result = run(tmp_path, network, data)
     for probed in result.layers:
@@ -92,7 +92,8 @@ def test_results_do_not_depend_on_batches_threads_shards_or_chunks(
 ) -> None:
     expected = result_hash(run(tmp_path / "first", FakeNetwork(), data))
     for number, (batch, workers, shard) in enumerate([(1, 0, 8), (7, 2, 8), (32, 2, 3), (32, 1, 1000), (4, 3, 7), (3, 1, 1)]):
-        result = run(tmp_path / str(number), FakeNetwork(), data, batch_size=batch, workers=workers, shard_images=shard, threads=1 + number % 2)
+        chosen = {"batch_size": batch, "workers": workers, "shard_images": shard, "threads": 1 + number % 2}
+        result = run(tmp_path / str(number), FakeNetwork(), data, **chosen)
         assert result_hash(result) == expected, (batch, workers, shard)
     monkeypatch.setattr("dissect.probe.passes.CHUNK_BYTES", 5000)
     monkeypatch.setattr("dissect.probe.stages.SHARD_BYTES", 2000)
