@@ -54,10 +54,10 @@ def test_what_the_script_reads_holds_no_markup(report: Path) -> None:
         assert {row[1] for row in listed} - {""} <= set(PAYLOADS)
 
 
-def dump(chromium: str, address: str, profile: Path) -> str:
+def dump(chromium: str, address: str, profile: Path, *options: str) -> str:
     """The page's elements after its scripts ran, as the browser writes them."""
     quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage")
-    command = [chromium, *quiet, f"--user-data-dir={profile}", "--virtual-time-budget=4000", "--dump-dom", address]
+    command = [chromium, *quiet, *options, f"--user-data-dir={profile}", "--virtual-time-budget=4000", "--dump-dom", address]
     return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout.decode()
 
 
