@@ -103,7 +103,8 @@ class FileSet:
             raise DataError(f"{card.name} has no images in {card.root}. Check the card's root and options.")
         self.entries: Sequence[Entry] = listed
         self.records: Sequence[ImageRecord] = _records(card, listed)
-        broader = read_hierarchy(card.file(card.hierarchy)).broader if card.hierarchy else vocabulary.broader
+        own = read_hierarchy(card.file(card.hierarchy)).broader if card.hierarchy else ()
+        broader = tuple(dict.fromkeys((*vocabulary.broader, *own)))
         self._lookup, self.vocabulary = _restricted(replace(vocabulary, broader=broader), card)
 
     @property

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dissect.concepts.base import UNKNOWN, Entry, FileSet, NewConcept, id_table, make_vocabulary
 from dissect.concepts.card import DataCard
 from dissect.concepts.images import read_label_png
-from dissect.concepts.model import VOID, LabelMap, Labels, Plane, Vocabulary
+from dissect.concepts.model import UNLABELLED, VOID, LabelMap, Labels, Plane, Vocabulary
 from dissect.concepts.tables import below, read_csv
 from dissect.errors import DataError, LabelMapError
 from dissect.fingerprint import Plain
@@ -71,7 +71,8 @@ class Broden(FileSet):
                 known = int(self._table[number]) if number < UNKNOWN else UNKNOWN
                 if known == UNKNOWN:
                     raise LabelMapError(f"{entry.key} has the whole-image label {number}, which label.csv lacks. Add it or mend index.csv.")
-                if known != VOID:
+                # Only the number 0 is passed on as 0; a label of a category that is not kept is no label here.
+                if known != VOID and (known != UNLABELLED or number == 0):
                     whole.append(known)
         return Labels(tuple(planes), tuple(whole), frozenset(cell.category for cell in row.cells))
 

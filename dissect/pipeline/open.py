@@ -49,8 +49,8 @@ def chosen_layers(request: RunRequest, network: LoadedNetwork) -> tuple[LayerInf
     if patterns:
         return network.layers(patterns)
     every = network.layers()
-    spatial = [layer for layer in every if layer.map_size != (1, 1)]
-    return (spatial or list(every))[-1:]
+    spatial = tuple(layer for layer in every if layer.map_size != (1, 1))
+    return (spatial or every)[-1:]
 
 
 def probe_settings(request: RunRequest, config: Config, layers: tuple[LayerInfo, ...], workers: int) -> ProbeSettings:

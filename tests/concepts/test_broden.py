@@ -106,6 +106,17 @@ def test_whole_image_labels_keep_their_zero(tmp_path: Path) -> None:
     assert [found.whole for found in labels(data)] == [(ids(data)["street-s"],), (ids(data)["striped"], 0), (0,)]
 
 
+def test_a_whole_image_label_of_a_category_that_is_not_kept_is_no_label_zero(tmp_path: Path) -> None:
+    data = opened(make(tmp_path), 'categories = ["object", "part", "texture"]\n')
+    assert [found.whole for found in labels(data)][0] == ()
+
+
+def test_a_cards_hierarchy_is_added_to_the_formats_own(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    (folder / "more.csv").write_text("narrower,broader\ncar,vehicle\n")
+    assert ("car", "vehicle") in opened(folder, 'hierarchy = "more.csv"\n').vocabulary.broader
+
+
 def test_a_category_is_annotated_where_its_cell_is_not_empty(tmp_path: Path) -> None:
     assert [set(found.annotated) for found in labels(opened(make(tmp_path)))] == [
         {"object", "part", "scene", "material"}, {"texture"}, {"scene"},
