@@ -29,7 +29,8 @@ def book(folder: Path, *sizes: tuple[int, int]) -> tuple[PictureBook, ReportUnit
 @pytest.mark.parametrize(
     ("size", "shape"),
     [
-        ((112, 112), "square"), ((149, 112), "photo"), ((199, 112), "wide"), ((112, 149), "tall"), ((112, 199), "narrow"), ((224, 60), "wide"),
+        ((112, 112), "square"), ((149, 112), "photo"), ((199, 112), "wide"), ((112, 149), "tall"), ((112, 199), "narrow"),
+        ((224, 60), "wide"),
     ],
 )  # fmt: skip
 def test_cells_have_the_shape_of_the_pictures(tmp_path: Path, size: tuple[int, int], shape: str) -> None:
