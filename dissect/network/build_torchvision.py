@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import urllib.error
 from pathlib import Path
 from typing import Any, cast
@@ -86,8 +86,8 @@ def fetched(url: str) -> Path:
                 raise NetworkError(_unreachable(url, path, error.__cause__)) from error
             raise
     expected = path.stem.rpartition("-")[2]
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if len(expected) >= 8 and not actual.startswith(expected):
+    actual = atomic.sha256_file(path)
+    if re.fullmatch("[0-9a-f]{8,}", expected) and not actual.startswith(expected):
         raise CheckpointError(f"{path} is not what its name says: its SHA-256 starts with {actual[:8]}. Remove it and run again.")
     return path
 

@@ -22,7 +22,6 @@ from dissect.network.model import GeometryKind, LayerInfo, View
 from dissect.network.preprocess import Preprocessing
 from dissect.network.source import ResolvedNetwork
 
-
 PASS_SIZES = {"cpu": 16}
 """Images a forward pass: on a CPU the fewest whose bits one thread and two agree on; elsewhere 32."""
 

@@ -108,9 +108,9 @@ def misfits() -> Iterator[tuple[str, bytes]]:
             yield f"shape-{name}.pt", as_zip({**good, name: torch.zeros(9, 9)})
             yield f"missing-{name}.safetensors", safetensors.torch.save({key: tensor for key, tensor in good.items() if key != name})
             yield f"scalar-{name}.pt", as_legacy({**good, name: torch.tensor(1.0)})
-    for name, value in {"list": [1, 2], "number": 3, "none": None, "text": "x", "nested": {"a": {"b": {}}}, "bytes": b"x"}.items():
-        yield f"{name}.pt", as_zip(value)
-        yield f"{name}-legacy.pt", as_legacy(value)
+    for name, other in {"list": [1, 2], "number": 3, "none": None, "text": "x", "nested": {"a": {"b": {}}}, "bytes": b"x"}.items():
+        yield f"{name}.pt", as_zip(other)
+        yield f"{name}-legacy.pt", as_legacy(other)
     yield "sparse.pt", as_zip({**good, "0.bias": torch.zeros(4).to_sparse()})
     yield "complex.pt", as_zip({**good, "0.bias": torch.zeros(4, dtype=torch.complex64)})
 
