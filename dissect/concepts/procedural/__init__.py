@@ -8,7 +8,8 @@ both are annotated, in two planes. Three planes of parts hold the finest part, t
 
 Picture i depends on (seed, i) and on the version of this package only; the same bytes come out for any number of processes.
 Modules: `names` (vocabulary), `dice` (randomness), `paint` and `canvas` (drawing with annotation), `looks`, `face`, `people`, `nature`,
-`vehicles`, `buildings`, `furniture`, `small` (things), `outdoors`, `indoors` (scenes), `pictures`, `files`, `render`.
+`vehicles`, `buildings`, `furniture`, `small` (things), `backdrop`, `outdoors`,
+`indoors` (scenes), `pictures`, `files`, `render`.
 
 [options] of the card: images (default 2000), seed (default 1), workers (default 2).
 """

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dissect.concepts.procedural import furniture, nature, small
+from dissect.concepts.procedural.backdrop import SKIES
 from dissect.concepts.procedural.canvas import SIDE, Canvas, Pen
 from dissect.concepts.procedural.dice import Dice
-from dissect.concepts.procedural.outdoors import SKIES
 from dissect.concepts.procedural.paint import Paint, coloured, exact, patterned
 
 Drawn = Callable[[Pen, Dice], object]
@@ -77,7 +77,7 @@ TABLEWARE: tuple[Drawn, ...] = (small.draw_cup, small.draw_cup, small.draw_bottl
 DESKWARE: tuple[Drawn, ...] = (small.draw_book, small.draw_book, small.draw_cup, plain_lamp, vase, small.draw_bottle, small.draw_screen)
 
 
-def table_with(dice: Dice, things: Sequence[Drawn], width: float) -> Drawn:
+def table_with(things: Sequence[Drawn], width: float) -> Drawn:
     """A table with these things on it."""
 
     def draw(pen: Pen, dice: Dice) -> None:
@@ -87,7 +87,7 @@ def table_with(dice: Dice, things: Sequence[Drawn], width: float) -> Drawn:
     return draw
 
 
-def cabinet_with(dice: Dice, things: Sequence[Drawn], width: float = 1.2) -> Drawn:
+def cabinet_with(things: Sequence[Drawn], width: float = 1.2) -> Drawn:
     """A cabinet with these things on it."""
 
     def draw(pen: Pen, dice: Dice) -> None:
@@ -131,12 +131,11 @@ def kitchen(room: Room) -> None:
     shell(room, tiled=dice.chance(0.75))
     room.hang(room.windowpane, dice.whole(0, 1), low=1.5, high=1.7)
     room.hang(small.draw_clock, int(dice.chance(0.35)), low=1.8, high=2.0)
-    row: list[Drawn] = [furniture.draw_refrigerator, furniture.draw_stove, cabinet_with(dice, some(dice, TABLEWARE, 1, 3)),
-        cabinet_with(dice, some(dice, TABLEWARE, 1, 3))]
+    row: list[Drawn] = [furniture.draw_refrigerator, furniture.draw_stove, cabinet_with(some(dice, TABLEWARE, 1, 3)),
+        cabinet_with(some(dice, TABLEWARE, 1, 3))]
     room.along(dice.shuffled(row)[: dice.whole(3, 4)])
     if dice.chance(0.65):
-        room.pen(dice.between(40, 88), dice.between(14, 24))
-        table_with(dice, some(dice, TABLEWARE, 2, 4), 1.6)(room.pen(dice.between(40, 88), dice.between(20, 28)), dice)
+        table_with(some(dice, TABLEWARE, 2, 4), 1.6)(room.pen(dice.between(40, 88), dice.between(20, 28)), dice)
         room.along([furniture.draw_chair] * dice.whole(0, 2), depth=26)
     if dice.chance(0.2):
         cat(room.pen(dice.between(15, 112), 36), dice)
@@ -148,7 +147,7 @@ def bedroom(room: Room) -> None:
     shell(room, tiled=False)
     room.hang(room.windowpane, dice.whole(0, 1), low=1.5, high=1.7)
     room.hang(small.draw_painting, dice.whole(0, 1), low=1.5, high=1.8)
-    room.along(dice.shuffled([cabinet_with(dice, some(dice, (plain_lamp, vase, small.draw_book, small.draw_cup), 1, 2)), floor_lamp,
+    room.along(dice.shuffled([cabinet_with(some(dice, (plain_lamp, vase, small.draw_book, small.draw_cup), 1, 2)), floor_lamp,
         small.draw_potted_plant])[: dice.whole(1, 2)])
     if dice.chance(0.5):
         furniture.draw_rug(Pen(room.canvas, dice.between(40, 88), room.edge + 27, 1), dice, dice.between(36, 54), dice.between(7, 11))
@@ -165,8 +164,8 @@ def living_room(room: Room) -> None:
     shell(room, tiled=False)
     room.hang(dice.pick((small.draw_painting, room.windowpane, small.draw_clock, small.draw_painting)), dice.whole(1, 3), low=1.55,
         high=1.85)
-    row: list[Drawn] = [furniture.draw_bookcase, floor_lamp, small.draw_potted_plant, cabinet_with(dice, [small.draw_screen]),
-        cabinet_with(dice, some(dice, DESKWARE, 1, 2))]
+    row: list[Drawn] = [furniture.draw_bookcase, floor_lamp, small.draw_potted_plant, cabinet_with([small.draw_screen]),
+        cabinet_with(some(dice, DESKWARE, 1, 2))]
     room.along(dice.shuffled(row)[: dice.whole(1, 3)])
     if dice.chance(0.6):
         furniture.draw_rug(Pen(room.canvas, dice.between(40, 88), room.edge + 28, 1), dice, dice.between(36, 56), dice.between(7, 11))
@@ -186,7 +185,7 @@ def office(room: Room) -> None:
     shell(room, tiled=False)
     room.hang(dice.pick((room.windowpane, small.draw_clock, small.draw_painting)), dice.whole(1, 2), low=1.6, high=1.9)
     room.along(dice.shuffled([furniture.draw_bookcase, furniture.draw_bookcase, small.draw_potted_plant, floor_lamp,
-        cabinet_with(dice, some(dice, DESKWARE, 1, 2))])[: dice.whole(1, 2)])
+        cabinet_with(some(dice, DESKWARE, 1, 2))])[: dice.whole(1, 2)])
     furniture.draw_chair(room.pen(dice.between(30, 98), 8), dice)
     desk = room.pen(dice.between(44, 84), dice.between(14, 26))
     width = dice.between(1.5, 2.1)

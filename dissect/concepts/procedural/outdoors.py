@@ -7,19 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dissect.concepts.procedural import buildings, nature, vehicles
-from dissect.concepts.procedural.canvas import SIDE, Canvas, Pen, Point
+from dissect.concepts.procedural.backdrop import backdrop, band, ridge
+from dissect.concepts.procedural.canvas import SIDE, Canvas, Pen
 from dissect.concepts.procedural.dice import Dice
-from dissect.concepts.procedural.looks import Looks, chosen
-from dissect.concepts.procedural.paint import Paint, Rgb, coloured, exact
+from dissect.concepts.procedural.looks import chosen
+from dissect.concepts.procedural.paint import Paint, coloured, exact
 from dissect.concepts.procedural.people import draw_person
 
 Drawn = Callable[[Pen, Dice], object]
-
-SKIES: dict[str, tuple[tuple[Rgb, str, tuple[float, float]], ...]] = {
-    "day": (((120, 174, 232), "blue", (0.82, 1.25)), ((150, 190, 226), "blue", (0.9, 1.2)), ((196, 202, 208), "grey", (0.9, 1.12))),
-    "dusk": (((236, 150, 96), "orange", (0.72, 1.12)), ((222, 138, 158), "pink", (0.7, 1.15)), ((150, 96, 160), "purple", (0.7, 1.4))),
-    "night": (((22, 28, 66), "blue", (0.5, 1.5)), ((18, 18, 28), "black", (0.6, 1.6))),
-}
 
 
 @dataclass(frozen=True)
@@ -54,60 +49,9 @@ class Stage:
             draw(self.pen(x, y), self.dice)
 
 
-def band(canvas: Canvas, name: str, top: float, bottom: float, paint: Paint) -> None:
-    """A horizontal band over the whole width: sky, sea, meadow, road."""
-    with canvas.object(name):
-        canvas.polygon([(-1, top), (SIDE + 1, top), (SIDE + 1, bottom), (-1, bottom)], paint)
-
-
-def backdrop(canvas: Canvas, dice: Dice, horizon: float, time: str, *, clouds: float = 0.6) -> None:
-    """Sky with sun or moon, clouds or stars."""
-    rgb, color, shade = dice.pick(SKIES[time])
-    band(canvas, "sky", -1, horizon + 2, exact(rgb, color).shaded(*shade))
-    if time == "night":
-        for _ in range(dice.whole(8, 30)):
-            canvas.glow(dice.between(0, SIDE), dice.between(0, horizon), 0.7, 0.7, (255, 255, 245), 1.0)
-    if dice.chance(0.5):
-        radius = dice.between(5, 9)
-        place = Pen(canvas, dice.between(10, SIDE - 10), dice.between(8, max(10, horizon - 12)), radius)
-        (nature.draw_moon if time == "night" else nature.draw_sun)(place, dice)
-    if time != "night" and dice.chance(clouds):
-        light = exact((250, 250, 252), "white") if time == "day" else exact((250, 196, 180), "pink")
-        for _ in range(dice.whole(1, 4)):
-            nature.draw_cloud(Pen(canvas, dice.between(0, SIDE), dice.between(4, horizon * 0.75), dice.between(11, 24)), dice, light)
-    if time != "night" and dice.chance(0.2):
-        for _ in range(dice.whole(1, 3)):
-            fly = Pen(canvas, dice.between(10, SIDE - 10), dice.between(10, horizon * 0.8), dice.between(18, 34), flip=dice.chance(0.5))
-            nature.draw_bird(fly, dice, flying=True)
-
-
-def ridge(canvas: Canvas, dice: Dice, base: float, height: float, paint: Paint, *, snow: bool = False) -> None:
-    """A range of mountains over the whole width."""
-    peaks: list[Point] = []
-    x = -10.0
-    while x < SIDE + 10:
-        peaks += [(x, base - height * dice.between(0.1, 0.4)), (x + dice.between(8, 16), base - height * dice.between(0.6, 1.0))]
-        x = peaks[-1][0] + dice.between(8, 18)
-    with canvas.object("mountain"):
-        canvas.polygon([(-12, base + 2), *peaks, (SIDE + 14, base - height * 0.2), (SIDE + 14, base + 2)], paint.shaded(1.15, 0.8))
-        white = exact((244, 246, 250), "white", grain="snow")
-        for (left, low), (top, high), (right, low_right) in zip(peaks[::2], peaks[1::2], peaks[2::2], strict=False):
-            canvas.polygon([(top, high), (right, low_right), (top + (right - top) * 0.2, base)], paint.times(0.78))
-            if snow:
-                part = 0.4
-                edge = [(top + (left - top) * part, high + (low - high) * part), (top - 2, high + (low - high) * 0.3),
-                    (top + 1, high + (low - high) * 0.5),
-                        (top + (right - top) * part, high + (low_right - high) * part)]  # fmt: skip
-                canvas.polygon([(top, high), *edge], white)
-
-
-def walker(looks: Looks | None = None) -> Drawn:
-    """A person to be put somewhere; with `looks` it is the picture's main person."""
-
-    def draw(pen: Pen, dice: Dice) -> None:
-        draw_person(pen, dice, looks or chosen(dice))
-
-    return draw
+def walker(pen: Pen, dice: Dice) -> None:
+    """Somebody at a distance."""
+    draw_person(pen, dice, chosen(dice))
 
 
 def meadow(stage: Stage, top: float | None = None) -> None:
@@ -147,7 +91,7 @@ def street(stage: Stage) -> None:
     car: Drawn = lambda pen, dice: vehicles.draw_car(pen, dice, night=night)  # noqa: E731
     for x in (dice.between(6, 40), dice.between(80, 122)):
         lamp(stage.pen(x, road_top - 1, size=1.15), dice)
-    stage.scatter([(nature.draw_tree, 0.2, 0.25, dice.whole(0, 2)), (walker(), 0.2, 0.27, dice.whole(0, 3))])
+    stage.scatter([(nature.draw_tree, 0.2, 0.25, dice.whole(0, 2)), (walker, 0.2, 0.27, dice.whole(0, 3))])
     if dice.chance(0.35):
         buildings.draw_traffic_light(stage.pen(dice.between(10, 118), road_top, size=1.7), dice)
     if dice.chance(0.35):
@@ -178,7 +122,7 @@ def beach(stage: Stage) -> None:
     with canvas.object("sand"):
         canvas.polygon([*wave, (SIDE + 9, SIDE + 1), (-9, SIDE + 1)], sand.shaded(1.02, 0.9))
     stage.scatter([(nature.draw_palm, 0.45, 0.8, dice.whole(0, 2)), (buildings.draw_umbrella, 0.5, 0.9, dice.whole(0, 2)),
-        (walker(), 0.5, 0.95, dice.whole(0, 3)),
+        (walker, 0.5, 0.95, dice.whole(0, 3)),
                    (buildings.draw_ball, 0.6, 0.95, dice.whole(0, 1)), (nature.draw_dog, 0.6, 0.9,
                        int(dice.chance(0.25))), (nature.draw_rock, 0.4, 0.9, int(dice.chance(0.3))),
                    (lambda pen, dice: nature.draw_bird(pen, dice, flying=False), 0.7, 0.98, int(dice.chance(0.25)))])  # fmt: skip
@@ -210,7 +154,7 @@ def harbor(stage: Stage) -> None:
     if dice.chance(0.55):
         pier = stage.row(0.72, 0.85)
         band(canvas, "ground", pier, SIDE + 1, coloured(dice, "brown", "wood"))
-        stage.scatter([(walker(), 0.85, 0.98, dice.whole(0, 2)), (nature.draw_cat, 0.9, 0.99, int(dice.chance(0.25))),
+        stage.scatter([(walker, 0.85, 0.98, dice.whole(0, 2)), (nature.draw_cat, 0.9, 0.99, int(dice.chance(0.25))),
             (buildings.draw_bench, 0.87, 0.97, int(dice.chance(0.3)))])
 
 
@@ -234,7 +178,7 @@ def park(stage: Stage) -> None:
         buildings.draw_fence(Pen(canvas, 64, stage.horizon + 10, 6.5), dice, 22)
     stage.scatter([(nature.draw_tree, 0.2, 0.5, dice.whole(0, 2)), (nature.draw_bush, 0.3, 0.8, dice.whole(0, 2)),
         (buildings.draw_bench, 0.4, 0.8, dice.whole(0, 1)),
-                   (walker(), 0.4, 0.9, dice.whole(0, 3)), (nature.draw_dog, 0.5, 0.95, int(dice.chance(0.45))), (cyclist, 0.45, 0.8,
+                   (walker, 0.4, 0.9, dice.whole(0, 3)), (nature.draw_dog, 0.5, 0.95, int(dice.chance(0.45))), (cyclist, 0.45, 0.8,
                        int(dice.chance(0.3))),
                    (buildings.draw_ball, 0.6, 0.95, int(dice.chance(0.3))), (nature.draw_flower, 0.7, 1.0,
                        dice.whole(0, 6)), (nature.draw_cat, 0.7, 0.95, int(dice.chance(0.15))),
@@ -253,7 +197,7 @@ def forest(stage: Stage) -> None:
         draw(Pen(canvas, dice.between(-4, SIDE + 4), stage.horizon + dice.between(0, 6), dice.between(6, 9)), dice)
     stage.scatter([(draw, 0.15, 0.6, dice.whole(3, 6)), (nature.draw_bush, 0.3, 0.9, dice.whole(1, 4)),
         (nature.draw_rock, 0.4, 0.95, dice.whole(0, 2)),
-                   (walker(), 0.5, 0.9, int(dice.chance(0.3))), (nature.draw_dog, 0.6, 0.9, int(dice.chance(0.15))), (nature.draw_flower,
+                   (walker, 0.5, 0.9, int(dice.chance(0.3))), (nature.draw_dog, 0.6, 0.9, int(dice.chance(0.15))), (nature.draw_flower,
                        0.7, 1.0, dice.whole(0, 3)),
                    (lambda pen, dice: nature.draw_bird(pen, dice, flying=False), 0.7, 0.98, int(dice.chance(0.3)))])  # fmt: skip
 
@@ -270,7 +214,7 @@ def mountain(stage: Stage) -> None:
     if dice.chance(0.45):
         band(canvas, "water", stage.horizon + 2, stage.row(0.25, 0.45), sea(stage))
     stage.scatter([(nature.draw_pine, 0.3, 0.75, dice.whole(1, 5)), (nature.draw_rock, 0.4, 0.95, dice.whole(1, 3)),
-        (walker(), 0.5, 0.9, int(dice.chance(0.3))),
+        (walker, 0.5, 0.9, int(dice.chance(0.3))),
                    (nature.draw_flower, 0.7, 1.0, dice.whole(0, 4))])  # fmt: skip
     if dice.chance(0.3):
         buildings.draw_house(Pen(canvas, dice.between(24, 104), stage.row(0.5, 0.6), dice.between(4, 5.5)), dice, night=stage.night)
@@ -291,7 +235,7 @@ def desert(stage: Stage) -> None:
             Pen(canvas, dice.between(0, SIDE), y + 8, 1).oval(0, 0, dice.between(30, 60), dice.between(4, 9),
                 sand.times(dice.between(0.88, 1.08)))
     stage.scatter([(nature.draw_cactus, 0.25, 0.9, dice.whole(1, 5)), (nature.draw_rock, 0.3, 0.95, dice.whole(1, 3)),
-        (walker(), 0.5, 0.9, int(dice.chance(0.25))),
+        (walker, 0.5, 0.9, int(dice.chance(0.25))),
                    (lambda pen, dice: nature.draw_bird(pen, dice, flying=False), 0.7, 0.98, int(dice.chance(0.2)))])  # fmt: skip
     if dice.chance(0.2):
         vehicles.draw_car(stage.pen(dice.between(30, 98), stage.row(0.4, 0.6)), dice, night=stage.night)
