@@ -53,10 +53,10 @@ def write_layer(connection: Connection, run_id: int, result: LayerResult) -> Non
         raise NotFoundError(f"there is no run {run_id}. `dissect runs list` shows what there is.")
     layer_id = save_layer(connection, run.checkpoint_id, result.layer)
     ids = _ids(connection, run, layer_id, result.layer.name)
-    _remove(connection, run_id, layer_id)
+    freed = _remove(connection, run_id, layer_id)
     insert_all(connection, schema.run_layer, [_run_layer(run_id, layer_id, result)])
     insert_all(connection, schema.unit_stat, [_stats(ids, unit) for unit in result.units])
-    _write_labels(connection, ids, result)
+    _write_labels(connection, ids, result, freed)
     insert_all(connection, schema.unit_concept, [row for unit in result.units for row in _unit_concepts(ids, unit)])
     insert_all(connection, schema.exemplar, [row for unit in result.units for row in _exemplars(ids, unit)])
 
@@ -72,12 +72,16 @@ def _ids(connection: Connection, run: Any, layer_id: int, layer: str) -> _Ids:
     )  # fmt: skip
 
 
-def _remove(connection: Connection, run_id: int, layer_id: int) -> None:
+def _remove(connection: Connection, run_id: int, layer_id: int) -> list[int]:
+    """Delete the layer's rows. Returns the numbers that its labels had, in order."""
     units = select(schema.unit.c.id).where(schema.unit.c.layer_id == layer_id)
+    mine = select(schema.label.c.id).where(schema.label.c.run_id == run_id, schema.label.c.unit_id.in_(units))
+    freed = list(connection.execute(mine.order_by(schema.label.c.id)).scalars())
     for table in _REPLACED:
         connection.execute(delete(table).where(table.c.run_id == run_id, table.c.unit_id.in_(units)))
     here = schema.run_layer
     connection.execute(delete(here).where(here.c.run_id == run_id, here.c.layer_id == layer_id))
+    return freed
 
 
 def _run_layer(run_id: int, layer_id: int, result: LayerResult) -> dict[str, Any]:
@@ -99,13 +103,17 @@ def _stats(ids: _Ids, unit: UnitResult) -> dict[str, Any]:
     return {"run_id": ids.run, "unit_id": ids.unit(unit.index), **stats}
 
 
-def _write_labels(connection: Connection, ids: _Ids, result: LayerResult) -> None:
+def _write_labels(connection: Connection, ids: _Ids, result: LayerResult, freed: list[int]) -> None:
+    """Write labels under the numbers that the replaced ones had, then under new ones: a resumed run ends with the same rows."""
     entries = [(ids.unit(unit.index), entry) for unit in result.units for entry in unit.labels]
     if not entries:
         return
     rows = [_label(ids, unit_id, entry) for unit_id, entry in entries]
-    query = insert(schema.label).returning(schema.label.c.id, sort_by_parameter_order=True)
-    numbers = connection.execute(query, rows).scalars().all()
+    numbers = freed[: len(rows)]
+    insert_all(connection, schema.label, [{"id": number, **row} for number, row in zip(numbers, rows, strict=False)])
+    if rest := rows[len(numbers) :]:
+        query = insert(schema.label).returning(schema.label.c.id, sort_by_parameter_order=True)
+        numbers += connection.execute(query, rest).scalars().all()
     insert_all(connection, schema.label_concept, [
         {"label_id": label_id, "position": position, "concept_id": ids.concept(key), "sign": sign}
         for label_id, (_, entry) in zip(numbers, entries, strict=True)

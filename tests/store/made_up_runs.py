@@ -29,7 +29,7 @@ CONCEPTS = (
     ConceptEntry("car", "object", "7", ("automobile", "motor-car")),
     ConceptEntry("dog", "object", "8"),
     ConceptEntry("terrier", "object", "9"),
-    ConceptEntry("carpet", "material", "10"),
+    ConceptEntry("carpet", "material", "10", ("rug",)),
     ConceptEntry("striped_wheel", "part", "11"),
     ConceptEntry("red-c", "color", "12"),
     ConceptEntry("", "color", "0"),

@@ -9,6 +9,7 @@ import pytest
 
 from dissect.errors import NotFoundError, StoreError, UsageError
 from dissect.store import CheckpointRecord, ConceptEntry, ImageEntry, LabelEntry, LayerRecord, LayerResult, Store, UnitFilter
+from tests.store.every_table import contents
 from tests.store.made_up_runs import IMAGES, MASK, concept_label, save_run, save_world, small_layer, spec, unit
 
 
@@ -121,6 +122,20 @@ def test_writing_a_layer_again_replaces_it_and_leaves_others_alone(store: Store)
     store.write_layer(run.id, result)
     assert [view.index for view in store.units(UnitFilter(layer="conv1"))] == [2]
     assert len(store.units(UnitFilter(layer="conv2"))) == 6
+
+
+def test_a_layer_written_again_leaves_every_row_as_it_was(store: Store) -> None:
+    """Row numbers too: a run that was killed and resumed ends with the same rows (trust.md R1)."""
+    run = save_run(store)
+    store.write_layer(run.id, small_layer("conv2", 1, ()))
+    before = contents(store.engine)
+    store.write_layer(run.id, small_layer())
+    assert contents(store.engine) == before
+    more = replace(small_layer(), units=(*small_layer().units[:1], unit(1, *small_layer().units[0].labels), *small_layer().units[2:]))
+    store.write_layer(run.id, more)
+    assert [label.text for label in store.unit(None, "conv1", 1).labels] == [label.text for label in store.unit(None, "conv1", 0).labels]
+    store.write_layer(run.id, small_layer("conv3", 2, ()))
+    assert len(store.units()) == 18
 
 
 def test_a_layer_that_cannot_be_written_changes_nothing(store: Store) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dissect.errors import UsageError
 from dissect.store import LabelEntry, LayerRecord, LayerResult, Store, UnitFilter, UnitView
 from dissect.store.words import cut, forms, question
-from tests.store.made_up_runs import save_run, save_world, small_layer, spec, unit
+from tests.store.made_up_runs import concept_label, save_run, save_world, small_layer, spec, unit
 
 HOSTILE = (
     "100% wool", "under_score", "it's", 'say "cheese"', "back\\slash", "semi; DROP TABLE label;--", "Straße", "STRASSE", "ÉCLAIR", "éclair",
@@ -120,6 +120,20 @@ def test_search_keeps_to_the_filters(store: Store) -> None:
     assert indices(store.search("dog", UnitFilter(min_iou=0.2))) == [0]
     assert indices(store.search("car", UnitFilter(category="part"))) == []
     assert indices(store.search("car", limit=0)) == []
+
+
+def test_a_concept_that_a_formula_excludes_is_not_what_it_is_about(store: Store) -> None:
+    save_run(store)
+    assert indices(store.search("rug")) == [2]
+
+
+def test_runners_up_are_shown_and_not_found(store: Store) -> None:
+    run = store.begin_run(spec(save_world(store)))
+    labels = (concept_label("car", "object", 0.25), concept_label("dog", "object", 0.2, rank=2))
+    store.write_layer(run.id, LayerResult(LayerRecord("conv1", 1), (unit(0, *labels),)))
+    assert indices(store.search("dog")) == indices(store.units(UnitFilter(concept="dog"))) == []
+    (view,) = store.search("car")
+    assert [label.text for label in view.labels] == ["car", "dog"]
 
 
 def test_a_question_without_end_is_refused(store: Store) -> None:
