@@ -34,7 +34,7 @@ def upgrade(context: typer.Context, revision: Annotated[str, typer.Argument(help
 
 @group.command()
 def downgrade(context: typer.Context, revision: Annotated[str, typer.Argument(help="A revision, or base.")]) -> None:
-    """Take the database back to an older schema. Rows that the older schema cannot hold make it refuse.
+    """Take the database back to an older schema. Columns that the older schema lacks go with what is in them.
 
     Example: dissect db downgrade 0001
     """
