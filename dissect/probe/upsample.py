@@ -129,6 +129,7 @@ def _receptive_field(n_in: int, n_out: int, n_input: int | None) -> _Weights:
         )
     place = np.clip((np.arange(n_out) - first) / step, 0, n_in - 1)
     low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, n_in - 1)
+    # Where the place is clamped at the first centre there is one neighbour, so that values are linear inside a cell.
+    high = np.where(place > 0, np.minimum(low + 1, n_in - 1), 0)
     high_weight = place - low
     return low, high, 1.0 - high_weight, high_weight

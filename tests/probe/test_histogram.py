@@ -32,7 +32,7 @@ def some_maps(seed: int, dtype: type[Any]) -> NDArray[Any]:
     rng = np.random.default_rng(seed)
     shape = tuple(int(length) for length in rng.integers(1, (5, 12, 10)))
     plain = rng.normal(size=shape) * 10.0 ** rng.integers(-8, 4)
-    odd = rng.choice([0.0, -0.0, 1.5, -1.5, 6e-8, -6e-8, 65504.0, -65504.0], shape)
+    odd = rng.choice([0.0, -0.0, 1.5, -1.5, 6e-8, -6e-8, 65504.0, -65504.0, 1e-40, -3e-42], shape)
     return np.where(rng.random(shape) < 0.5, plain, odd).astype(dtype)
 
 
