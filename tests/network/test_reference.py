@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dissect.network.load import load_network
@@ -41,6 +43,12 @@ def pictures(shared: Path, names: Mapping[str, Any]) -> Iterator[tuple[Image.Ima
             yield picture.convert("RGB"), expected
 
 
+def outputs(shared: Path, network: LoadedNetwork, names: Mapping[str, Any]) -> tuple[torch.Tensor, list[Any]]:
+    """The network's output for every picture, and what was published for it."""
+    every = list(pictures(shared, names))
+    return network.outputs(np.stack([network.prepare(picture) for picture, _expected in every])), [expected for _picture, expected in every]
+
+
 def near(value: float, expected: float, decimals: int) -> bool:
     """Within 1e-3 relative, or within the rounding of the reference's last printed digit."""
     return bool(abs(value - expected) <= max(RELATIVE * abs(expected), 0.51 * 10.0**-decimals))
@@ -48,15 +56,15 @@ def near(value: float, expected: float, decimals: int) -> bool:
 
 def test_tiny_darknet_gives_the_published_classes(shared: Path, reference: Mapping[str, Any], tiny_darknet: LoadedNetwork) -> None:
     checked = 0
-    for picture, expected in pictures(shared, reference["tiny_darknet_imagenet"]["images"]):
-        logits = tiny_darknet.outputs(tiny_darknet.prepare(picture)[None])[0]
+    found, published = outputs(shared, tiny_darknet, reference["tiny_darknet_imagenet"]["images"])
+    for logits, expected in zip(found, published, strict=True):
         shares = logits.softmax(0)
         assert shares.argsort(descending=True)[:5].tolist() == [index for index, _name, _share in expected["top5"]]
         for index, _name, share in expected["top5"]:
             assert near(float(shares[index]), share, 4)
             checked += 1
-        for value, published in zip(logits.tolist(), expected.get("logits_first5", ()), strict=False):
-            assert near(value, published, 4)
+        for value, number in zip(logits.tolist(), expected.get("logits_first5", ()), strict=False):
+            assert near(value, number, 4)
     assert checked == 80
 
 
@@ -84,19 +92,20 @@ def test_cifar_resnet_from_its_original_file_gives_the_published_logits(shared: 
     assert any("module." in note for note in resnet.notes)
     names = {f"cifar10_samples/{name}": numbers for name, numbers in reference["cifar_resnets"]["outputs"]["resnet20-12fca82f.th"].items()}
     assert len(names) == 20
-    for picture, expected in pictures(shared, names):
-        logits = resnet.outputs(resnet.prepare(picture)[None])[0].tolist()
+    found, published = outputs(shared, resnet, names)
+    for logits, expected in zip(found.tolist(), published, strict=True):
         assert len(logits) == 10
-        assert all(near(value, published, 3) for value, published in zip(logits, expected["logits"], strict=True))
+        assert all(near(value, number, 3) for value, number in zip(logits, expected["logits"], strict=True))
 
 
 def test_the_face_network_gives_the_published_ages(shared: Path, reference: Mapping[str, Any]) -> None:
     faces = network(shared, "age_gender", "age_gender_tiny_xception.safetensors", FACE, geometry="model")
     heads = reference["age_gender_tiny_xception"]["heads_in_clothing_coparsing"]
     assert len(heads) >= 15
+    crops = []
     for head in heads:
         with Image.open(shared / "data" / head["image"]) as picture:
-            face = picture.convert("RGB").crop(head["crop_box"])
-        age, *gender = faces.outputs(faces.prepare(face)[None])[0]
+            crops.append(faces.prepare(picture.convert("RGB").crop(head["crop_box"])))
+    for head, (age, *gender) in zip(heads, faces.outputs(np.stack(crops)), strict=True):
         assert near(float(age), head["age"], 2)
         assert near(float((gender[0] - gender[1]).sigmoid()), head["p_male"], 4)
