@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ MEAN, STD = 0.45, 0.25
 SEEN = 6
 """Label pixels (of 4,096) from which a concept counts as present."""
 BATCH = 64
+IMAGES = 8000
+EPOCHS = 12
 SCENE_PLACES = [CONCEPTS.index(name) for name in SCENES]
 OTHER_PLACES = [place for place in range(len(CONCEPTS)) if place not in SCENE_PLACES]
 
@@ -75,11 +77,11 @@ def load_pictures(probe_set: ProbeSet) -> Pictures:
     return Pictures(pixels, present)
 
 
-def train(pictures: Pictures, *, epochs: int, seed: int, say: Callable[[str], None] = print) -> DemoNet:
+def learn(pictures: Pictures, *, epochs: int, seed: int, device: str = "cpu", say: Callable[[str], None] = print) -> DemoNet:
     """AdamW with a one-cycle rate over shuffled batches; pictures are mirrored, shifted and lit differently each time."""
     generator = torch.Generator().manual_seed(seed)
     network = demo_net(seed).train()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = len(pictures.pixels) // BATCH
     optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3, weight_decay=0.02)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * steps, pct_start=0.2)
@@ -88,14 +90,15 @@ def train(pictures: Pictures, *, epochs: int, seed: int, say: Callable[[str], No
         order, total = torch.randperm(len(pictures.pixels), generator=generator), 0.0
         for step in range(steps):
             chosen = order[step * BATCH : (step + 1) * BATCH]
-            loss = objective(network(augmented(pictures.pixels[chosen], generator)), pictures.present[chosen])
+            given = augmented(pictures.pixels[chosen], generator).to(device)
+            loss = objective(network(given), pictures.present[chosen].to(device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             rate.step()
             total += loss.item()
         say(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.4f}, {time.process_time() - started:.0f} CPU s")
-    network.eval()
+    network.to("cpu").eval()
     return network
 
 
@@ -163,15 +166,15 @@ def restored(path: Path) -> DemoNet:
     return network
 
 
-def card_text(scores: Scores, sha256: str, images: int, epochs: int) -> str:
-    """models/demo.toml."""
+def card_text(scores: Scores, weights: str, sha256: str, images: int, epochs: int) -> str:
+    """The card of these weights, with what they were trained on and how well they do."""
     names = ", ".join(f'"{name}"' for name in CONCEPTS)
     return f'''name = "demo"
 title = "Embedded default: six convolutions, trained on drawn pictures"
 source = "dissect.network.demo_net:demo_net"
-weights = "demo.safetensors"
+weights = "{weights}"
 sha256 = "{sha256}"
-layers = ["layer5", "layer6"]
+layers = ["layer4", "layer6"]
 licence = "MIT"
 
 # Trained on {images} drawn pictures (seed {TRAINING_SEED}), {epochs} epochs, from image-level labels only. Weights are float16.
@@ -201,28 +204,59 @@ def drawn(home: Path, images: int, seed: int, say: Callable[[str], None] = print
     return load_pictures(open_set(card, home=home))
 
 
+def train(
+    output: Path,
+    home: Path,
+    *,
+    images: int = IMAGES,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    device: str = "cpu",
+    say: Callable[[str], None] = print,
+) -> Mapping[str, int | float | str]:
+    """Draw, train, measure, and write the weights to `output` and their card beside it. Returns the card's figures.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    network = learn(drawn(home, images, TRAINING_SEED, say), epochs=epochs, seed=seed, device=device, say=say)
+    sha256 = atomic.write_bytes(output, stored(network))
+    scores = measured(output, home, say)
+    atomic.write_text(output.with_suffix(".toml"), card_text(scores, output.name, sha256, images, epochs))
+    return asdict(scores)
+
+
+def evaluate_shipped(home: Path, say: Callable[[str], None] = print) -> Mapping[str, int | float | str]:
+    """The figures of the shipped weights on the demo set."""
+    return asdict(measured(shipped("models") / "demo.safetensors", home, say))
+
+
+def measured(weights: Path, home: Path, say: Callable[[str], None]) -> Scores:
+    """Figures of stored weights on the demo set."""
+    demo = load_card("demo").options
+    return evaluate(restored(weights), drawn(home, int(str(demo["images"])), int(str(demo["seed"])), say))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command of the module's text."""
     parser = argparse.ArgumentParser(prog="python -m dissect.pipeline.train_default", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--home", type=Path, required=True, help="folder for the drawn pictures")
-    parser.add_argument("--out", type=Path, default=None, help="folder of demo.toml and demo.safetensors (default: the shipped models)")
-    parser.add_argument("--images", type=int, default=8000)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=None, help="file of the weights, the card beside it (default: the shipped ones)")
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of the order of pictures")
-    parser.add_argument("--evaluate", action="store_true", help="only measure the weights that are there")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--evaluate", action="store_true", help="only measure the shipped weights")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    out = options.out or shipped("models")
-    if not options.evaluate:
-        network = train(drawn(options.home, options.images, TRAINING_SEED), epochs=options.epochs, seed=options.seed)
-        atomic.write_bytes(out / "demo.safetensors", stored(network))
-    demo = load_card("demo").options
-    scores = evaluate(restored(out / "demo.safetensors"), drawn(options.home, int(str(demo["images"])), int(str(demo["seed"]))))
-    print(scores)
-    if not options.evaluate:
-        sha256 = atomic.sha256_file(out / "demo.safetensors")
-        atomic.write_text(out / "demo.toml", card_text(scores, sha256, options.images, options.epochs))
+    if options.evaluate:
+        figures = evaluate_shipped(options.home)
+    else:
+        output = options.output or shipped("models") / "demo.safetensors"
+        figures = train(output, options.home, images=options.images, epochs=options.epochs, seed=options.seed, device=options.device)
+    for name, value in figures.items():
+        print(f"{name:24} {value if isinstance(value, int) else format(value, '.3f')}")
     return 0
 
 
