@@ -30,7 +30,7 @@ def show(context: typer.Context, form: FormatOption = None) -> None:
     state: State = context.obj
     cache = Cache(state.config.cache)
     rows = [
-        {"step": stage.step, "stage": stage.fingerprint[:12], "bytes": stage.size, "size": size_text(stage.size)}
+        {"step": stage.step, "stage": stage.fingerprint[:12], "bytes": stage.bytes, "size": size_text(stage.bytes)}
         for stage in cache.stages()
     ]
     write_rows(rows, ("step", "stage", "bytes", "size"), chosen(form, state))

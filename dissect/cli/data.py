@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -111,21 +112,29 @@ def check_data(
     config = state.config
     card = load_card(name, config.cards, config.data_root)
     progress = progress_for(sys.stderr, quiet=state.quiet)
-    progress.start("reading", 0)
-    report = check(card, home=config.home, progress=lambda done, total: progress.advance())
+
+    def tell(done: int, total: int) -> None:
+        if done == 1:
+            progress.start("reading", total)
+        progress.advance()
+
+    report = check(card, home=config.home, progress=tell)
     progress.done()
     if state.json:
         write_json(
             {
                 "images": report.images,
-                "faults": [{"file": f.file, "fault": f.fault, "remedy": f.remedy} for f in report.faults],
-                "concepts": report.concepts,
+                "faults": [{"file": f.where, "fault": f.what, "remedy": f.remedy} for f in report.faults],
+                "good": report.good,
+                "concepts": [dataclasses.asdict(found) for found in report.concepts],
+                "categories": report.categories,
+                "content_hash": report.content_hash,
             }
         )
     else:
         for fault in report.faults:
-            print(f"{fault.file}: {fault.fault} {fault.remedy}")
-        print(f"{report.images} images read, {len(report.faults)} faults")
+            print(f"{fault.where}: {fault.what} {fault.remedy}")
+        print(f"{report.images} images read, {report.good} good, {len(report.faults)} faults, {len(report.concepts)} concepts")
     if report.faults:
         raise DataError(f"{len(report.faults)} fault(s) in {card.name}; each is listed on stdout with its remedy.")
 
@@ -142,7 +151,7 @@ def render(
 
     Example: dissect data render pictures --images 200
     """
-    from dissect.concepts.procedural import render as draw
+    from dissect.concepts.procedural.render import render as draw
 
     state: State = context.obj
     draw(folder, images, seed, workers)

@@ -130,7 +130,7 @@ def _fail(message: str, code: int, as_json: bool) -> int:
 
 def _command_words(words: Sequence[str]) -> list[str]:
     """The leading words that name a command or group, for the hint to its help."""
-    names = []
+    names: list[str] = []
     for word in words[len([word for word in words if word in FLAGS]) :]:
         if word.startswith("-") or not word.isidentifier() or len(names) == 2:
             break

@@ -159,7 +159,7 @@ def score(
     state: State = context.obj
     state.override(device=device, cache_limit=cache_limit)
     record = state.store(create=False).run(run)
-    changes = {"profile": profile, "quantile": quantile, "threshold": threshold, "min_images": min_images, "top": top}
+    changes: dict[str, object] = {"profile": profile, "quantile": quantile, "threshold": threshold, "min_images": min_images, "top": top}
     given = {name: value for name, value in changes.items() if value is not None}
     if not given:
         raise UsageError("nothing to change: give --profile, --quantile, --threshold, --min-images or --top.")

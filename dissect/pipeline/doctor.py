@@ -61,10 +61,10 @@ def _torch() -> Finding:
 
 
 def _torchvision() -> Finding:
-    from dissect.network.torchvision_guard import load_torchvision, was_guarded
+    from dissect.network.torchvision_guard import guarded, load_torchvision
 
     version = load_torchvision().__version__
-    how = "operators of a CPU build of torch were stood in for" if was_guarded() else "whole"
+    how = "operators of a CPU build of torch were stood in for" if guarded() else "whole"
     return Finding("torchvision", True, f"{version}, {how}")
 
 

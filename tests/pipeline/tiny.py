@@ -46,6 +46,7 @@ def colour_network() -> nn.Module:
     units = nn.Conv2d(3, 4, 1)
     with torch.no_grad():
         units.weight.copy_(torch.tensor([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [0, 0, 0]]).float()[:, :, None, None])
+        assert units.bias is not None
         units.bias.copy_(torch.tensor([-0.3, -0.3, -0.3, 0.0]))
     layers = nn.Sequential()
     layers.add_module("pool", pool)

@@ -54,7 +54,10 @@ def test_a_refusing_disk_names_the_file_and_leaves_the_old_one(
 
 
 def test_write_with_hands_over_a_name_and_moves_the_result(tmp_path: Path) -> None:
-    atomic.write_with(tmp_path / "file.txt", lambda path: path.write_text("by name") and None)
+    def fill(path: Path) -> None:
+        path.write_text("by name")
+
+    atomic.write_with(tmp_path / "file.txt", fill)
     assert (tmp_path / "file.txt").read_text() == "by name"
 
 
