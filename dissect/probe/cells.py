@@ -96,10 +96,10 @@ def _doubtful(left: float, right: float, cut: float, slack: float, length: int) 
 
 
 @compiled(parallel=False)
-def _append(positions: NDArray[Any], first: int, count: int) -> int:
-    """Write `count` consecutive positions from `first` on; returns `count`."""
+def _append(positions: NDArray[Any], start: int, first: int, count: int) -> int:
+    """Write `count` consecutive positions from `first` on to places from `start` on; returns `count`."""
     for place in range(count):
-        positions[place] = first + place
+        positions[start + place] = first + place
     return count
 
 
@@ -114,17 +114,17 @@ def _row_of_cell(
     if end - begin > SHORT:
         left = np.float64(first[begin]) * upper + np.float64(second[begin]) * lower
         right = np.float64(first[end - 1]) * upper + np.float64(second[end - 1]) * lower
-        falling = left > right
+        falling = bool(left > right)
         doubt = _doubtful(left, right, cut, slack, end - begin)
         start, stop = begin + doubt[0], begin + doubt[1]
     if falling:
-        written += _append(positions[written:], base + begin, start - begin)
+        written += _append(positions, written, base + begin, start - begin)
     for x in range(start, stop):
         # Without a branch: an inactive pixel's place is taken by the next.
         positions[written] = base + x
-        written += np.float32(np.float64(first[x]) * upper + np.float64(second[x]) * lower) > cut
+        written += int(np.float32(np.float64(first[x]) * upper + np.float64(second[x]) * lower) > cut)
     if not falling:
-        written += _append(positions[written:], base + stop, end - stop)
+        written += _append(positions, written, base + stop, end - stop)
     return written
 
 
@@ -168,7 +168,7 @@ def evaluate(
                 for place in range(alive):
                     begin, end = cells[survivors[place]], cells[survivors[place] + 1]
                     if least[place] > cut:
-                        written += _append(positions[written:], y * across + begin, end - begin)
+                        written += _append(positions, written, y * across + begin, end - begin)
                     else:
                         written = _row_of_cell(
                             first, second, rows[2][y], rows[3][y], cut, slack[place], begin, end, y * across, positions, written

@@ -2,8 +2,9 @@
 
 A pixel is a convex combination of at most four neighbours: two along each axis. Arithmetic: the horizontal pass, then the vertical
 one; sums in float64, each pass rounded to float32, as Pillow does it in mode F, so that masks agree with the published programs that
-used it. Every value is then clamped to the range of its four neighbours: rounding could lift a plateau just above itself, and a cell
-whose neighbours are all below the threshold may then be skipped without being looked at.
+used it. Every value is then clamped to the range of its four neighbours, so that a cell whose neighbours are all below the threshold
+may be skipped without being looked at. (Sums in float32 could lift a plateau just above itself; sums in float64 do not, so that the
+clamp moves nothing here. It states what the skipping relies on.)
 
 Sources: Bau et al. 2017, "Network Dissection" (receptive-field centres); half-pixel centres are `align_corners=False`.
 """

@@ -42,7 +42,7 @@ def best_concept(scores: ConceptScores, states: Sequence[str], profile: Profile)
 
 def top_concepts(scores: ConceptScores, states: Sequence[str], profile: Profile, count: int = 10) -> Ranked:
     """(U, count): the best concepts of every unit, best first, over all categories."""
-    return _ranked(scores, _usable(scores, states), profile, count)
+    return _ranked(scores, states, np.arange(len(scores.concept)), profile, count)
 
 
 def best_per_category(scores: ConceptScores, states: Sequence[str], profile: Profile, categories: int) -> Ranked:
@@ -56,43 +56,45 @@ def best_per_category(scores: ConceptScores, states: Sequence[str], profile: Pro
 
 def top_per_category(scores: ConceptScores, states: Sequence[str], profile: Profile, category: int, count: int) -> Ranked:
     """(U, count): the best concepts of one category, best first."""
-    return _ranked(scores, _usable(scores, states) & (scores.category == category), profile, count)
+    columns = np.flatnonzero(scores.category == category)
+    return _ranked(scores, states, columns, profile, count)
 
 
-def _usable(scores: ConceptScores, states: Sequence[str]) -> NDArray[np.bool_]:
-    """(U, C) pairs that may be labels."""
+def _alive(scores: ConceptScores, states: Sequence[str]) -> NDArray[np.bool_]:
+    """(U,) units that may have a label."""
     if len(states) != len(scores.iou):
         raise ShapeError(f"{len(states)} unit states for the scores of {len(scores.iou)} units.")
-    alive = np.array([state not in UNLABELLED_STATES for state in states], np.bool_)
-    usable: NDArray[np.bool_] = (scores.iou > 0) & scores.scored & alive[:, None]
-    return usable
+    return np.array([state not in UNLABELLED_STATES for state in states], np.bool_)
 
 
-def _ranked(scores: ConceptScores, usable: NDArray[np.bool_], profile: Profile, count: int) -> Ranked:
+def _ranked(scores: ConceptScores, states: Sequence[str], columns: Counts, profile: Profile, count: int) -> Ranked:
+    """(U, count) the best of some columns."""
     if count < 1:
         raise UsageError(f"at least one concept per unit must be kept, not {count}.")
-    units, columns = usable.shape
-    order = np.zeros((units, count), np.int64)
-    found = np.zeros((units, count), np.bool_)
-    score = np.where(usable, scores.iou, -1.0)
-    wanted = min(count, columns)
+    columns = columns[scores.scored[columns]]
+    score = scores.iou[:, columns] * _alive(scores, states)[:, None]
+    wanted = min(count, len(columns))
     # Only columns that reach the count-th score compete; sorting all of them would cost more than counting the pixels did.
-    bar = np.partition(score, columns - wanted, axis=1)[:, columns - wanted] if wanted else np.zeros(units)
-    for unit in range(units):
-        candidates = np.flatnonzero(usable[unit] & (score[unit] >= bar[unit]))
-        chosen = candidates[_order(scores, unit, candidates, profile)][:count]
-        order[unit, : len(chosen)], found[unit, : len(chosen)] = chosen, True
+    bar = np.partition(score, len(columns) - wanted, axis=1)[:, len(columns) - wanted :].min(axis=1, initial=np.inf)
+    unit, place = np.nonzero((score > 0) & (score >= bar[:, None]))
+    column = columns[place]
+    ordered = np.lexsort((*_ties(scores, unit, column, profile), -score[unit, place], unit))
+    unit, column = unit[ordered], column[ordered]
+    rank = np.arange(len(unit)) - np.searchsorted(unit, unit)
+    kept = rank < count
+    order, found = np.zeros((len(states), count), np.int64), np.zeros((len(states), count), np.bool_)
+    order[unit[kept], rank[kept]] = column[kept]
+    found[unit[kept], rank[kept]] = True
     return _take(scores, order, found)
 
 
-def _order(scores: ConceptScores, unit: int, columns: Counts, profile: Profile) -> NDArray[np.int64]:
-    """Indices that put columns in order, best first."""
-    value = -scores.iou[unit, columns]
+def _ties(scores: ConceptScores, unit: Counts, column: Counts, profile: Profile) -> tuple[Counts, ...]:
+    """What decides between equal scores, the last key first, as `np.lexsort` wants it."""
     if profile.ties == "intersection":
-        return np.lexsort((columns, -scores.intersection[unit, columns], value)).astype(np.int64)
+        return column, -scores.intersection[unit, column]
     if profile.ties == "later":
-        return np.lexsort((-columns, -scores.category[columns], value)).astype(np.int64)
-    return np.lexsort((columns, value)).astype(np.int64)
+        return -column, -scores.category[column]
+    return (column,)
 
 
 def _take(scores: ConceptScores, order: Counts, found: NDArray[np.bool_]) -> Ranked:
