@@ -119,7 +119,7 @@ def lying() -> nn.Module:
 
 
 class Fragile(nn.Module):
-    """Fails on pictures whose first value is 13; swallows every ordinary exception of its body."""
+    """Fails on pictures whose first value is 13; swallows every ordinary exception of its body, and goes on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Fragile(nn.Module):
         try:
             return self.after(self.conv(x))  # type: ignore[no-any-return]
         except Exception:
-            return x
+            return self.after(x[:, :1].expand(-1, 4, -1, -1))  # type: ignore[no-any-return]
 
 
 def fragile() -> nn.Module:

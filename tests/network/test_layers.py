@@ -73,7 +73,7 @@ def test_squares_settle_tokens_where_nothing_else_is_known(tokens: int, prefix: 
 
 @pytest.mark.parametrize("tokens", [9, 3, 199, 7, 12])
 def test_tokens_that_fit_two_ways_or_none_are_asked_for(tokens: int) -> None:
-    with pytest.raises(LayerError, match="--prefix-tokens"):
+    with pytest.raises(LayerError, match="prefix_tokens under"):
         read((2, tokens, 8))
 
 
@@ -158,7 +158,7 @@ def test_a_transformers_tokens_become_its_patch_grid(arguments: dict[str, int], 
 
 
 def test_extra_tokens_nobody_knows_of_must_be_said() -> None:
-    with pytest.raises(LayerError, match=r"mix cannot be read as units.*--prefix-tokens"):
+    with pytest.raises(LayerError, match=r"mix cannot be read as units.*prefix_tokens under"):
         loaded("patches", (32, 64), arguments={"extra": 3}).layers(["mix"])
     (layer,) = loaded("patches", (32, 64), arguments={"extra": 3}, prefix_tokens=3).layers(["mix"])
     assert (layer.prefix, layer.map_size) == (3, (4, 8))
