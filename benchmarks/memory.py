@@ -86,12 +86,24 @@ def main() -> None:
     for size in (int(part) for part in options.sizes.split(",")):
         with tempfile.TemporaryDirectory() as name:
             card = picture_set(Path(name) / "set", size)
-            words = [sys.executable, "-m", "benchmarks.memory", "--child", str(card), f"{name}/home", "--model", options.model, "--layers", options.layers]
+            words = [
+                sys.executable,
+                "-m",
+                "benchmarks.memory",
+                "--child",
+                str(card),
+                f"{name}/home",
+                "--model",
+                options.model,
+                "--layers",
+                options.layers,
+            ]
             found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
         peaks.append(found["peak"])
         ratio = found["peak"] / found["baseline"]
         print(
-            f"{found['images']:6} images: peak {found['peak'] / 2**20:.0f} MiB anonymous, {ratio:.2f} x the {found['baseline'] / 2**20:.0f} MiB "
+            f"{found['images']:6} images: peak {found['peak'] / 2**20:.0f} MiB anonymous, "
+            f"{ratio:.2f} x the {found['baseline'] / 2**20:.0f} MiB "
             f"after the first 40 images; {found['seconds']:.0f} s"
         )
     held = [check("largest peak / smallest peak", max(peaks) / min(peaks), 1.10, at_most=True)]

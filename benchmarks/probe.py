@@ -119,7 +119,13 @@ def main() -> None:
 
 
 def measure(
-    request: RunRequest, home: Path, network: LoadedNetwork, data: ProbeSet, layers: tuple[LayerInfo, ...], repeats: int, floor: float | None
+    request: RunRequest,
+    home: Path,
+    network: LoadedNetwork,
+    data: ProbeSet,
+    layers: tuple[LayerInfo, ...],
+    repeats: int,
+    floor: float | None,
 ) -> list[bool]:
     """One layer: a cold run, a run on another layer that keeps the label signatures in use, then bare and warm runs in turns."""
     config = Config(home=home, database_url=f"sqlite:///{home / 'dissect.db'}")

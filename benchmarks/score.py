@@ -76,7 +76,10 @@ def dense(maps: NDArray[np.float16], cut: NDArray[np.float32], planes: NDArray[n
     total = torch.zeros((maps.shape[1], CONCEPTS + 1), dtype=torch.float64)
     for image in range(len(maps)):
         values = torch.from_numpy(maps[image].astype(np.float32)).reshape(1, -1, *MAP)
-        masks = torch.nn.functional.interpolate(values, SIZE, mode="bilinear", align_corners=False)[0].flatten(1) > torch.from_numpy(cut)[:, None]
+        masks = (
+            torch.nn.functional.interpolate(values, SIZE, mode="bilinear", align_corners=False)[0].flatten(1)
+            > torch.from_numpy(cut)[:, None]
+        )
         flat = torch.from_numpy(planes[image].astype(np.int64)).flatten(1)
         present = torch.unique(flat) if columns is None else torch.arange(columns + 1)
         hot = torch.zeros((flat.shape[1], len(present)))
@@ -119,7 +122,10 @@ def main() -> None:
     words = vocabulary()
     labels, planes = label_maps(options.images, words, 1)
     maps = activation_maps(options.images, options.units, 2)
-    print(f"data: {options.images} synthetic images, {options.units} units of 7 x 7, label maps 112 x 112, {CONCEPTS} concepts, {len(labels.table)} signatures")
+    print(
+        f"data: {options.images} synthetic images, {options.units} units of 7 x 7, label maps 112 x 112, {CONCEPTS} concepts, "
+        f"{len(labels.table)} signatures"
+    )
     few = min(24, options.images)
     few_labels, _ = label_maps(few, words, 1)
     counted, cut = ours(maps[:few], few_labels, words)
@@ -132,7 +138,10 @@ def main() -> None:
     forward = _forward()
     scale = 1000.0
     print(f"scoring: {middle([value * scale for value in each])} ms an image")
-    print(f"dense, concepts present in the image: {middle([value * scale for value in present])} ms; all: {middle([value * scale for value in every])} ms")
+    print(
+        f"dense, concepts present in the image: {middle([value * scale for value in present])} ms; "
+        f"all: {middle([value * scale for value in every])} ms"
+    )
     print(f"fast forward pass of ResNet-18 at 224: {middle([value * scale for value in forward])} ms an image")
     ours_ms, median = statistics.median(each), statistics.median
     held = [equal, check("dense (present) / scoring", median(present) / ours_ms, 100, at_most=False)]

@@ -33,20 +33,34 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def python(target: Path, code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run code with the installed wheel first on the path, outside the checkout, without the checkout's editable install."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DISSECT_", "PYTHON"))}
-    script = f"import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]; sys.path.insert(0, {str(target)!r})\n{code}"
-    return subprocess.run([sys.executable, "-c", script], cwd=cwd, env={**environment, "DISSECT_HOME": str(cwd / "home")}, capture_output=True, text=True, check=False)
+    finders = "[finder for finder in sys.meta_path if 'editable' not in repr(finder).lower()]"
+    script = f"import sys\nsys.meta_path[:] = {finders}\nsys.path.insert(0, {str(target)!r})\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=cwd,
+        env={**environment, "DISSECT_HOME": str(cwd / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_wheel_ships_cards_weights_migrations_and_templates(installed: tuple[Path, Path]) -> None:
     names = zipfile.ZipFile(installed[0]).namelist()
-    for part in ("_shipped/datasets/demo.toml", "_shipped/models/demo.safetensors", "_shipped/migrations/env.py", "exchange/templates/dissect.css"):
+    for part in (
+        "_shipped/datasets/demo.toml",
+        "_shipped/models/demo.safetensors",
+        "_shipped/migrations/env.py",
+        "exchange/templates/dissect.css",
+    ):
         assert f"dissect/{part}" in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"dissect"}
 
 
 def test_the_installed_wheel_runs_outside_the_checkout(installed: tuple[Path, Path], tmp_path: Path) -> None:
-    code = "import dissect, runpy; print(dissect.__file__); sys.argv = ['dissect', 'models', 'layers', 'demo']; runpy.run_module('dissect', run_name='__main__')"
+    run = "sys.argv = ['dissect', 'models', 'layers', 'demo']; runpy.run_module('dissect', run_name='__main__')"
+    code = f"import dissect, runpy; print(dissect.__file__); {run}"
     done = python(installed[1], code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert str(installed[1]) in done.stdout and "layer6" in done.stdout

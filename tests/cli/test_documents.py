@@ -48,7 +48,9 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.mark.timeout(900)
 def test_the_documents_commands_run_as_written(desk: Path) -> None:
     failed = []
-    first = subprocess.run([sys.executable, "-m", "dissect", "demo", "--images", "60"], cwd=desk, env=environment(desk), capture_output=True, check=False)
+    first = subprocess.run(
+        [sys.executable, "-m", "dissect", "demo", "--images", "60"], cwd=desk, env=environment(desk), capture_output=True, check=False
+    )
     assert first.returncode == 0, first.stderr.decode()
     for page in PAGES:
         for line in lines(page):

@@ -108,7 +108,7 @@ def test_whole_image_labels_keep_their_zero(tmp_path: Path) -> None:
 
 def test_a_whole_image_label_of_a_category_that_is_not_kept_is_no_label_zero(tmp_path: Path) -> None:
     data = opened(make(tmp_path), 'categories = ["object", "part", "texture"]\n')
-    assert [found.whole for found in labels(data)][0] == ()
+    assert next(found.whole for found in labels(data)) == ()
 
 
 def test_a_cards_hierarchy_is_added_to_the_formats_own(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ print("done", flush=True)
 def start(home: Path, model: Path, data: Path) -> subprocess.Popen[str]:
     """The run as a process of its own, ready to begin."""
     words = [sys.executable, "-c", SCRIPT, str(home), str(model), str(data)]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
 
@@ -68,7 +70,9 @@ def rows(home: Path) -> dict[str, list[tuple[object, ...]]]:
 def files(home: Path) -> dict[str, str]:
     """Hash of every file of the cache."""
     cache = home / "cache"
-    return {str(path.relative_to(cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(cache.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(cache)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(cache.rglob("*")) if path.is_file()
+    }
 
 
 @pytest.mark.slow

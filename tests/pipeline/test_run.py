@@ -155,7 +155,7 @@ def test_deleting_a_run_frees_only_what_no_other_run_uses(desk: Desk) -> None:
     assert delete_run(desk.store, desk.config, second.run.id) == 0
     assert delete_run(desk.store, desk.config, first.run.id) > 0
     assert desk.store.runs() == [] and desk.store.units(UnitFilter()) == []
-    assert not [path for path in desk.config.cache.rglob("*.safetensors")]
+    assert not list(desk.config.cache.rglob("*.safetensors"))
 
 
 def test_a_dry_run_says_what_would_happen_and_writes_no_run(desk: Desk) -> None:
@@ -177,7 +177,9 @@ def test_image_level_labels_are_scored_by_auroc(desk: Desk) -> None:
     lines = "".join(f"images/{index:03d}.png,{('red', 'green', 'blue')[index % 3]}\n" for index in range(24))
     (desk.folder / "set" / "labels.csv").write_text("file,label\n" + lines)
     card = desk.folder / "set" / "image-level.toml"
-    card.write_text('name = "level"\nformat = "image-labels"\nroot = "."\nlicence = "MIT"\nsource = "tests"\n[options]\nfile = "labels.csv"\n')
+    card.write_text(
+        'name = "level"\nformat = "image-labels"\nroot = "."\nlicence = "MIT"\nsource = "tests"\n[options]\nfile = "labels.csv"\n'
+    )
     desk.run(data=str(card))
     for index, name in enumerate(("red", "green", "blue")):
         label = desk.store.unit("tiny", "units", index).label
