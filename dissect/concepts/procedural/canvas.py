@@ -133,8 +133,10 @@ class Canvas:
             y = np.arange(top, bottom, dtype=np.float32)[:, None] / np.float32(OVERSAMPLING)
             both = np.array([paint.rgb, paint.pattern.rgb], dtype=np.float32)
             base = both[pattern_field(paint.pattern, x, y).view(np.uint8)]
-        lit = np.minimum(base * light[:, :, None], np.float32(255))
-        return np.ascontiguousarray(np.broadcast_to(lit.astype(np.uint8), (height, width, 3)))
+        lit = base * light[:, :, None]
+        pixels = np.empty((height, width, 3), dtype=np.uint8)
+        pixels[...] = np.minimum(lit, np.float32(255), out=lit)
+        return pixels
 
     def _mark_pattern(self, outline: list[Point], paint: Paint) -> None:
         box = _bounds(outline, LABEL)
@@ -174,7 +176,8 @@ class Pen:
 
     def polygon(self, points: Sequence[Point], paint: Paint) -> None:
         """A filled polygon."""
-        self.canvas.polygon([self.place(x, y) for x, y in points], paint)
+        across, down, cos, sin, side = self._x, self._y, self._cos, self._sin, self._side
+        self.canvas.polygon([(across + x * side * cos + y * sin, down + x * side * sin - y * cos) for x, y in points], paint)
 
     def box(self, left: float, bottom: float, right: float, top: float, paint: Paint) -> None:
         """A filled rectangle."""
