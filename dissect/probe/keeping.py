@@ -129,10 +129,11 @@ class Keeper:
         found = read_recorded(self.work.read(plan.stage, 0), plan.layer.map_size)
         if not found.maps.included.any():
             return everything
+        histogram = found.histogram(slice(0, plan.layer.units))
         if plan.dtype == "float16":
-            floor = thresholds(found.histogram, self._floor_quantile(), profile("standard")).value.astype(np.float32)
+            floor = thresholds(histogram, self._floor_quantile(), profile("standard")).value.astype(np.float32)
         else:
-            floor = coarse_floor(coarse_bins(found.histogram, self._floor_quantile(), profile("standard"))[:, 0])
+            floor = coarse_floor(coarse_bins(histogram, self._floor_quantile(), profile("standard"))[:, 0])
         kept = found.maps.maxima[found.maps.included] > floor
         return floor, float(kept.mean())
 

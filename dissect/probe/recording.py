@@ -36,13 +36,30 @@ LARGEST_HALF = 65_504.0
 class Recorded:
     """A recorded shard as it is read again.
 
-    maps: the maps kept, with maxima of all. unit_hash (U,) uint64. largest (U,) float32: largest absolute value before rounding.
+    maps: the maps kept, with maxima of all. unit_hash (U,) uint64. minimum, maximum (U,) float32 of the values as kept; largest (U,)
+    float32: largest absolute value before rounding. counted: the arrays of the histogram.
     """
 
     maps: MapShard
-    histogram: Histogram
     unit_hash: NDArray[np.uint64]
+    minimum: NDArray[np.float32]
+    maximum: NDArray[np.float32]
     largest: NDArray[np.float32]
+    dtype: ActivationDtype
+    counted: Mapping[str, Array]
+
+    def histogram(self, units: slice) -> Histogram:
+        """Of some consecutive units; only their bins are read."""
+        arrays = dict(self.counted)
+        offsets = arrays["histogram_offsets"]
+        bins = slice(int(offsets[units.start]), int(offsets[units.stop]))
+        for name in ("keys", "counts", "low_sums"):
+            array = arrays[f"histogram_{name}"]
+            arrays[f"histogram_{name}"] = array[bins] if len(array) else array
+        arrays["histogram_counts"] = arrays["histogram_counts"].astype(np.int64)
+        arrays["histogram_offsets"] = offsets[units.start : units.stop + 1] - bins.start
+        arrays["histogram_minimum"], arrays["histogram_maximum"] = self.minimum[units], self.maximum[units]
+        return Histogram.from_arrays(arrays, self.dtype)
 
 
 class ShardRecorder:
@@ -138,15 +155,11 @@ def read_recorded(file: ShardFile, map_size: tuple[int, int]) -> Recorded:
         maxima = arrays["maxima"].astype(np.float32)
         row = _rows(maxima, arrays["floor"]) if "floor" in arrays else None
         maps = MapShard(arrays["values"], maxima, arrays["included"], map_size, row)
-        return Recorded(maps, read_histogram(arrays, dtype), arrays["unit_hash"], arrays["largest"])
+        counted = {name: array for name, array in arrays.items() if name.startswith("histogram_")}
+        ends = counted["histogram_minimum"], counted["histogram_maximum"]
+        return Recorded(maps, arrays["unit_hash"], *ends, arrays["largest"], dtype, counted)
     except KeyError as error:
         raise CacheError(f"the cache file {file.path} lacks {error}. Remove it and run the same command again: it is redone.") from error
-
-
-def read_histogram(arrays: Mapping[str, Array], dtype: ActivationDtype) -> Histogram:
-    """The histogram of a recorded shard, counts widened again."""
-    wide = {name: array.astype(np.int64) if name == "histogram_counts" else array for name, array in arrays.items() if "histogram_" in name}
-    return Histogram.from_arrays(wide, dtype)
 
 
 def _rows(maxima: NDArray[np.float32], floor: NDArray[np.float32]) -> NDArray[np.int32]:

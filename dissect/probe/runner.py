@@ -18,10 +18,10 @@ from dissect.fingerprint import Plain, fingerprint
 from dissect.network.model import LayerInfo, Network
 from dissect.probe import counting
 from dissect.probe.cache import Cache
-from dissect.probe.counting import RecordedLayer
 from dissect.probe.keeping import Keeper, readable
 from dissect.probe.labelling import LabelSource, record_labels, skipped_of, whole_labels
 from dissect.probe.ledger import Ledger
+from dissect.probe.levels import RecordedLayer, levels, measured_units
 from dissect.probe.passes import ImagePass, LayerPlan
 from dissect.probe.profile import ActivationDtype, profile
 from dissect.probe.progress import Progress
@@ -146,15 +146,13 @@ class _Run:
         """Lower floors, if a sparse layer lacks maps that are needed."""
         if recorded.plan.floor is None:
             return None
-        return counting.levels(recorded, recorded.histogram(), self.settings.quantile, self.rules).lowered
+        return levels(recorded, self.settings.quantile, self.rules).lowered
 
     def _layer(self, recorded: RecordedLayer) -> LayerProbe:
         layer = recorded.plan.layer
         self.work.progress.start(f"thresholds of {layer.name}", 1, "layer")
-        histogram = recorded.histogram()
-        found = counting.levels(recorded, histogram, self.settings.quantile, self.rules).thresholds()
+        found, stats = measured_units(recorded, self.settings.quantile, self.rules)
         over = grid(layer.map_size, self.size, self.rules.upsampling, self.network.input_size)
-        stats = counting.statistics(recorded, histogram, found)
         self.work.progress.done()
         what = self._counted(recorded.plan)
         tables = None

@@ -92,12 +92,19 @@ def test_results_do_not_depend_on_batches_threads_shards_or_chunks(
 ) -> None:
     expected = result_hash(run(tmp_path / "first", FakeNetwork(), data))
     for number, (batch, workers, shard) in enumerate([(1, 0, 8), (7, 2, 8), (32, 2, 3), (32, 1, 1000), (4, 3, 7), (3, 1, 1)]):
-        chosen = {"batch_size": batch, "workers": workers, "shard_images": shard, "threads": 1 + number % 2}
+        chosen: dict[str, Any] = {"batch_size": batch, "workers": workers, "shard_images": shard, "threads": 1 + number % 2}
         result = run(tmp_path / str(number), FakeNetwork(), data, **chosen)
         assert result_hash(result) == expected, (batch, workers, shard)
     monkeypatch.setattr("dissect.probe.passes.CHUNK_BYTES", 5000)
+    monkeypatch.setattr("dissect.probe.levels.UNITS", 3)
     monkeypatch.setattr("dissect.probe.stages.SHARD_BYTES", 2000)
     assert result_hash(run(tmp_path / "chunks", FakeNetwork(), data)) == expected
+
+
+def test_float32_thresholds_do_not_depend_on_blocks_of_units(tmp_path: Path, data: FakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole", FakeNetwork(), data, activation_dtype="float32")
+    monkeypatch.setattr("dissect.probe.levels.UNITS", 3)
+    assert result_hash(run(tmp_path / "blocks", FakeNetwork(), data, activation_dtype="float32")) == result_hash(whole)
 
 
 def test_layers_of_one_pass_are_as_if_probed_alone(tmp_path: Path, data: FakeSet) -> None:
@@ -250,6 +257,7 @@ def test_dead_and_constant_units_are_named_and_have_no_mask(tmp_path: Path, data
         result = run(tmp_path, FakeNetwork(tweak=tweak), data, layers=("first",), activation_dtype=dtype)
         stats = result.layers[0].stats
         assert stats.state[:5] == ("dead", "constant", "constant", "ok", "ok")
+        assert stats.threshold[:3].tolist() == [0, 2.5, -5]
         assert stats.twin[:5].tolist() == [-1, -1, -1, -1, 3]
         assert not any(unpack_mask(mask, (12, 12)).any() for unit in range(3) for mask in result.layers[0].exemplars.masks[unit])
 
