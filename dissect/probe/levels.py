@@ -1,7 +1,7 @@
 """Exact thresholds and statistics of a recorded layer, some units at a time.
 
-Every unit stands for itself, so blocks of any size give the same bits; and only a block of the histogram is ever held, since that of all
-units, with the floats worked out from it, would outweigh the maps of a shard.
+Only a block of the histogram is ever held, since that of all units, with the floats worked out from it, would outweigh the maps of a
+shard.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dissect.errors import CacheError
+from dissect.probe.blocks import blocks, joined, part
 from dissect.probe.histogram import Histogram, coarse_floor, merge_histograms, refine
 from dissect.probe.passes import LayerPlan
 from dissect.probe.profile import ActivationDtype, Profile
@@ -22,9 +23,6 @@ from dissect.probe.stats import active_images, merge_hashes, twins, unit_stats
 from dissect.probe.tables import Int32, Int64, UnitStats
 from dissect.probe.threshold import Thresholds, coarse_bins, thresholds
 from dissect.probe.work import Work
-
-UNITS = 64
-"""Units at a time."""
 
 
 @dataclass(frozen=True)
@@ -120,33 +118,6 @@ def measured_units(recorded: RecordedLayer, quantile: float, profile: Profile) -
         hashes.append(np.array(shard.unit_hash))
     twin = twins(merge_hashes(hashes), _stand_in(digests, recorded.plan.dtype))
     return found, replace(_join_stats(stats), active_images=active, twin=twin)
-
-
-def blocks(units: int) -> Iterator[slice]:
-    """Consecutive slices of at most UNITS units; one empty slice if there are none."""
-    return (slice(first, min(first + UNITS, units)) for first in range(0, max(units, 1), UNITS))
-
-
-def part(histogram: Histogram, rows: slice) -> Histogram:
-    """Some consecutive rows (units) of a histogram."""
-    bins = slice(int(histogram.offsets[rows.start]), int(histogram.offsets[rows.stop]))
-    return replace(
-        histogram,
-        offsets=histogram.offsets[rows.start : rows.stop + 1] - bins.start,
-        keys=histogram.keys[bins],
-        counts=histogram.counts[bins].astype(np.int64),
-        low_sums=histogram.low_sums[bins] if len(histogram.low_sums) else histogram.low_sums,
-        minimum=histogram.minimum[rows],
-        maximum=histogram.maximum[rows],
-    )
-
-
-def joined(histograms: Sequence[Histogram]) -> Histogram:
-    """Histograms of consecutive rows as one: the inverse of `part`."""
-    sizes = np.concatenate([np.diff(each.offsets) for each in histograms])
-    names = ("keys", "counts", "low_sums", "minimum", "maximum")
-    arrays = {name: np.concatenate([getattr(each, name) for each in histograms]) for name in names}
-    return Histogram(histograms[0].dtype, offsets=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64), **arrays)
 
 
 def _threshold(histogram: Histogram, units: slice, quantile: float, profile: Profile, refined: Histogram | None) -> Thresholds:

@@ -22,7 +22,8 @@ from dissect.atomic import writing
 from dissect.errors import CacheError
 from dissect.fingerprint import Plain
 from dissect.network.model import LayerInfo
-from dissect.probe.histogram import Histogram, Measured, measure, merge_histograms
+from dissect.probe.blocks import merged, narrowed
+from dissect.probe.histogram import Histogram, Measured, measure
 from dissect.probe.ledger import Claim
 from dissect.probe.maps import MapArray, MapShard
 from dissect.probe.profile import ActivationDtype
@@ -30,6 +31,8 @@ from dissect.probe.shardfile import Array, ShardFile, ShardWriter, hash_of
 from dissect.probe.work import Written
 
 LARGEST_HALF = 65_504.0
+_PENDING = 4
+"""Histograms of chunks that wait to be added: adding costs by the bins of the sum, so not after every chunk."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class ShardRecorder:
         self._floor = floor
         self._largest = np.zeros(layer.units, np.float32)
         self._hash: NDArray[np.uint64] | None = None
-        self._histogram: Histogram | None = None
+        self._histograms: list[Histogram] = []
         self._maxima: list[NDArray[np.float32]] = []
         self._included: list[NDArray[np.bool_]] = []
         self._skipped: dict[str, Plain] = {}
@@ -112,17 +115,19 @@ class ShardRecorder:
 
     def _take(self, found: Measured, included: NDArray[np.bool_]) -> None:
         self._hash = found.unit_hash
-        self._histogram = found.histogram if self._histogram is None else merge_histograms([self._histogram, found.histogram])
+        self._histograms.append(narrowed(found.histogram))
+        if len(self._histograms) > _PENDING:
+            self._histograms = [merged(self._histograms)]
         self._maxima.append(found.maxima)
         self._included.append(included.copy())
 
     def _arrays(self) -> dict[str, Array]:
-        if self._histogram is None or self._hash is None:
+        if self._hash is None:
             raise CacheError("a shard without images cannot be recorded.")
         maxima = np.concatenate(self._maxima)
         floor = {} if self._floor is None else {"floor": self._floor}
         return {
-            **_narrow(self._histogram.to_arrays()),
+            **merged(self._histograms).to_arrays(),
             **floor,
             "maxima": maxima.astype(self._dtype),
             "included": np.concatenate(self._included),
@@ -165,10 +170,3 @@ def read_recorded(file: ShardFile, map_size: tuple[int, int]) -> Recorded:
 def _rows(maxima: NDArray[np.float32], floor: NDArray[np.float32]) -> NDArray[np.int32]:
     kept = maxima > floor
     return np.where(kept, np.cumsum(kept, dtype=np.int32).reshape(kept.shape) - 1, np.int32(-1)).astype(np.int32)
-
-
-def _narrow(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Counts in the fewest bytes that hold them: a shard has at most 2**32 values a unit."""
-    counts = arrays["histogram_counts"]
-    kind = np.uint16 if counts.max(initial=0) < 1 << 16 else np.uint32
-    return {**arrays, "histogram_counts": counts.astype(kind)}

@@ -96,14 +96,14 @@ def test_results_do_not_depend_on_batches_threads_shards_or_chunks(
         result = run(tmp_path / str(number), FakeNetwork(), data, **chosen)
         assert result_hash(result) == expected, (batch, workers, shard)
     monkeypatch.setattr("dissect.probe.passes.CHUNK_BYTES", 5000)
-    monkeypatch.setattr("dissect.probe.levels.UNITS", 3)
+    monkeypatch.setattr("dissect.probe.blocks.UNITS", 3)
     monkeypatch.setattr("dissect.probe.stages.SHARD_BYTES", 2000)
     assert result_hash(run(tmp_path / "chunks", FakeNetwork(), data)) == expected
 
 
 def test_float32_thresholds_do_not_depend_on_blocks_of_units(tmp_path: Path, data: FakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tmp_path / "whole", FakeNetwork(), data, activation_dtype="float32")
-    monkeypatch.setattr("dissect.probe.levels.UNITS", 3)
+    monkeypatch.setattr("dissect.probe.blocks.UNITS", 3)
     assert result_hash(run(tmp_path / "blocks", FakeNetwork(), data, activation_dtype="float32")) == result_hash(whole)
 
 
