@@ -180,6 +180,25 @@ def test_a_killed_rendering_leaves_nothing_that_counts_and_is_cleaned_up(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == [f"demo-{VERSION}-1-5"]
 
 
+def test_an_interrupted_rendering_ends_soon_and_leaves_nothing(tmp_path: Path) -> None:
+    command = (
+        "from pathlib import Path; from dissect.concepts.procedural import rendered, Options; "
+        f"rendered(Path({str(tmp_path)!r}), 'demo', Options(4000, 1, 2))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".*.tmp/images/*/*.jpg")):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert said.count("KeyboardInterrupt") == 1, "the drawing processes say nothing"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_while_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("true"))
     with pytest.raises(DataError, match="ended early"):

@@ -6,6 +6,7 @@ a process whose parent is gone finds its pipe closed and ends.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -55,28 +56,49 @@ def _in_processes(folder: Path, seed: int, chunks: Sequence[range], split: str, 
     for chunk in chunks:
         waiting.put(chunk)
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(lambda _: _drive(folder, seed, split, waiting), range(workers))
-        return [tally for each in found for tally in each]
+        try:
+            found = pool.map(lambda _: _drive(folder, seed, split, waiting), range(workers))
+            return [tally for each in found for tally in each]
+        finally:
+            _drop(waiting)  # an interrupted parent waits for the ranges under way only
 
 
 def _drive(folder: Path, seed: int, split: str, waiting: SimpleQueue[range]) -> list[Tally]:
-    """Hand ranges to one process until none is left."""
+    """Hand ranges to one process until none is left. If it fails, the ranges that wait are dropped, so that the others end too."""
     found = [path for path in sys.path if path]
     start = f"import sys; sys.path[:0] = {found!r}; from dissect.concepts.procedural.render import work; work()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", start],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,  # an interrupt at the terminal is the parent's affair; this one ends when its pipe is closed
+    )
     done = []
-    with subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        encoding="utf-8") as process:
-        assert process.stdin is not None and process.stdout is not None
+    try:
         while (chunk := _next(waiting)) is not None:
-            try:
-                process.stdin.write(json.dumps([str(folder), seed, chunk.start, chunk.stop, split]) + "\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-            except OSError:
-                answer = ""
-            done.append(_received(folder, chunk, answer))
-        process.stdin.close()
+            done.append(_received(chunk, _asked(process, json.dumps([str(folder), seed, chunk.start, chunk.stop, split]))))
+    finally:
+        _drop(waiting)
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was not sent to a process that has ended
+                if pipe is not None:
+                    pipe.close()
+        process.wait()
     return done
+
+
+def _asked(process: subprocess.Popen[str], question: str) -> str:
+    """One line of answer, or nothing if the process has ended."""
+    if process.stdin is None or process.stdout is None:
+        return ""
+    try:
+        process.stdin.write(question + "\n")
+        process.stdin.flush()
+        return process.stdout.readline()
+    except OSError:
+        return ""
 
 
 def _next(waiting: SimpleQueue[range]) -> range | None:
@@ -86,7 +108,12 @@ def _next(waiting: SimpleQueue[range]) -> range | None:
         return None
 
 
-def _received(folder: Path, chunk: range, answer: str) -> Tally:
+def _drop(waiting: SimpleQueue[range]) -> None:
+    while _next(waiting) is not None:
+        pass
+
+
+def _received(chunk: range, answer: str) -> Tally:
     if not answer:
         pictures = f"{chunk.start} to {chunk.stop - 1}"
         raise DataError(f"the process that drew pictures {pictures} ended early. Free memory and run the command again.")
