@@ -47,7 +47,14 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         skipped=tuple((skipped.key, skipped.reason) for skipped in store.skipped(record.id)),
         settings=dict(record.settings),
         versions=dict(record.versions),
+        network_note=_note(record.model_source, record.model_licence),
+        dataset_note=_note(record.dataset_source, record.dataset_licence),
     )
+
+
+def _note(source: str, licence: str) -> str:
+    """One line on where it is from and what may be done with it."""
+    return "; ".join(part for part in (source and f"from {source}", licence and f"licence: {licence}") if part)
 
 
 def _categories(store: Store, record: RunRecord) -> tuple[str, ...]:

@@ -138,7 +138,8 @@ def _query() -> Select[Any]:
         select(
             run, model.c.name.label("model"), checkpoint.c.weights_hash, dataset.c.name.label("dataset"),
             dataset.c.content_hash.label("dataset_hash"), dataset.c.vocabulary, dataset.c.label_kind, dataset.c.images,
-            left_out.label("skipped"),
+            left_out.label("skipped"), model.c.source.label("model_source"), model.c.licence.label("model_licence"),
+            dataset.c.source.label("dataset_source"), dataset.c.licence.label("dataset_licence"),
         )
         .join(checkpoint, checkpoint.c.id == run.c.checkpoint_id)
         .join(model, model.c.id == checkpoint.c.model_id)

@@ -40,6 +40,10 @@ class RunRecord:
     layers: tuple[str, ...]
     created_at: datetime
     finished_at: datetime | None
+    model_source: str = ""
+    model_licence: str = ""
+    dataset_source: str = ""
+    dataset_licence: str = ""
     found: str | None = None
 
 

@@ -41,6 +41,11 @@ def test_a_run_is_told_as_the_database_has_it(store: Store, record: RunRecord) -
     assert view.categories == ("object", "part", "material", "color")
 
 
+def test_source_and_licence_of_network_and_data_are_told(store: Store, record: RunRecord) -> None:
+    view = report_view(store, record.id)
+    assert view.network_note == "from factory; licence: MIT" and view.dataset_note == ""
+
+
 def test_a_unit_keeps_its_labels_its_evidence_and_its_numbers(store: Store, record: RunRecord) -> None:
     (layer,) = report_view(store, record.id).layers
     first = layer.units[0]
