@@ -1,8 +1,9 @@
 """Which maps are kept: all of them, or, where the cache limit is too small for that, those that can matter.
 
-A pilot over evenly spaced images gives each unit a floor below its threshold. Only maps whose maximum is above it are kept; the histogram
-counts everything all the same, so thresholds stay exact. Where a threshold turns out to lie below the floor, the floor is lowered to what
-is known by then, and the images pass once more. So the pilot decides how much is stored, and never what comes out.
+A pilot over evenly spaced images gives each unit a floor below its threshold. Only maps whose maximum is above it are kept; the
+histogram counts everything all the same, so thresholds stay exact. Where a threshold turns out to lie below the floor, the floor is
+lowered to what is known by then, and the images pass once more (rarely twice: float32 learns first the bin of a threshold, then its
+value). So the pilot decides how much is stored, and never what comes out.
 """
 
 from __future__ import annotations
