@@ -6,9 +6,11 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from dissect.errors import LeaseLostError
 from dissect.fingerprint import Plain
@@ -169,3 +171,28 @@ def test_networks_that_see_the_whole_picture_share_labels_and_others_do_not() ->
     assert describe_view(FakeNetwork(seed=1)) == describe_view(FakeNetwork(seed=2, input_size=(12, 12))) == "whole"
     views = [json.dumps(describe_view(FakeNetwork(margin=margin))) for margin in (0.25, 0.125, -0.25)]
     assert len({*views, '"whole"'}) == 4
+
+
+def test_an_interrupted_pass_gives_every_shard_back_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    data, ledger = FakeSet(tmp_path / "images", count=24), MemoryLedger()
+    network = FakeNetwork()
+
+    def interrupt(name: str, maps: NDArray[np.float32], _: object) -> NDArray[np.float32]:
+        if name == "head" and network.images_seen > 16:
+            raise KeyboardInterrupt
+        return maps
+
+    network.tweak = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, network, data, ledger)
+    assert [name for name in tree(tmp_path / "cache") if Path(name).name.startswith(".")] == []
+    free = {stage: ledger.claim(stage, 2) for stage, found in ledger.stages.items() if found.step == "activations"}
+    assert len(free) == 3
+    assert all(claim is not None for claim in free.values()), "another worker may have them at once"
+    for claim in free.values():
+        assert claim is not None
+        ledger.release(claim)
+    network.tweak = None
+    again = run(tmp_path, network, data, ledger)
+    assert again.forward_images == 8, "two of three shards were finished"
+    assert result_hash(again) == result_hash(run(tmp_path / "straight", FakeNetwork(), data))
