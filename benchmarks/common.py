@@ -34,10 +34,12 @@ images = "images/{{name}}.jpg"
 category = "object"
 labels = "objects/{{name}}.png"
 classes = "objects.csv"
+drop = [0]
 [[options.planes]]
 category = "part"
 labels = "parts/{{name}}.png"
 classes = "parts.csv"
+drop = [0]
 """
 
 
@@ -59,7 +61,7 @@ def picture_set(folder: Path, images: int, seed: int = 0) -> Path:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, count in (("objects", OBJECTS), ("parts", PARTS)):
         rows = "".join(f"{index},{name[:-1]} {index}\n" for index in range(1, count + 1))
-        (folder / f"{name}.csv").write_text("id,name\n" + rows)
+        (folder / f"{name}.csv").write_text("id,name\n0,nothing\n" + rows)
     for index in range(images):
         stem = f"{index:06d}"
         if not (folder / "images" / f"{stem}.jpg").is_file():

@@ -82,7 +82,9 @@ def call(arguments: Sequence[str]) -> int:
         result = app(words, standalone_mode=False, prog_name="dissect")
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
+        return _fail("nothing was done: it was not confirmed. Answer y, or give --yes.", 1, as_json)
+    except KeyboardInterrupt:
         return _fail("interrupted. Run the same command again: it goes on where it stopped.", 130, as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

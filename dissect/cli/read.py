@@ -40,7 +40,7 @@ def search(
 ) -> None:
     """Find units by the words of their labels.
 
-    Example: dissect search "car" --layer conv14 --min-iou 0.04
+    Example: dissect search "car" --layer layer6 --min-iou 0.04
     """
     from dissect.store import UnitFilter
 
@@ -62,13 +62,13 @@ def search(
 
 def unit(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="MODEL/LAYER/UNIT", help="For example tiny-darknet/conv14/305.")],
+    name: Annotated[str, typer.Argument(metavar="MODEL/LAYER/UNIT", help="For example demo/layer6/99.")],
     run: Annotated[str | None, typer.Option(help="In this run; otherwise the newest that has it.")] = None,
     form: FormatOption = None,
 ) -> None:
     """Show what is known of one unit: labels, runner-ups, exemplars, statistics.
 
-    Example: dissect unit demo/conv5/12
+    Example: dissect unit demo/layer6/99
     """
     state: State = context.obj
     model, layer, index = split_name(name)
@@ -92,7 +92,7 @@ def split_name(name: str) -> tuple[str, str, int]:
     """
     parts = name.split("/")
     if len(parts) < 3 or not parts[-1].isdecimal() or not all(parts):
-        raise UsageError(f"{name!r} does not name a unit. Write it as MODEL/LAYER/UNIT, for example tiny-darknet/conv14/305.")
+        raise UsageError(f"{name!r} does not name a unit. Write it as MODEL/LAYER/UNIT, for example demo/layer6/99.")
     return "/".join(parts[:-2]), parts[-2], int(parts[-1])
 
 

@@ -157,11 +157,14 @@ def _runners(concepts: Sequence[ConceptScoreView], labels: Sequence[LabelView], 
     """The best concepts of each category, best first; where none were kept by category, the labels of lower rank."""
     if not concepts:
         return tuple(_label(label) for label in labels if label.rank > 1)
+    flags = {(label.category, label.text): bool(label.detector) for label in labels if label.kind == "concept"}
+    least = min((label.score for label in labels if label.detector and label.score is not None), default=None)
     ordered = sorted(concepts, key=lambda concept: (-(concept.score or 0.0), concept.category, concept.rank))
     return tuple(
         ReportLabel(
             text=concept.name, category=concept.category, measure=measure, score=concept.score, intersection=concept.intersection,
             unit_area=concept.unit_area, concept_area=concept.concept_area, reachable=concept.reachable,
+            detector=flags.get((concept.category, concept.name), least is not None and (concept.score or 0.0) >= least),
         )
         for concept in ordered
     )  # fmt: skip

@@ -193,7 +193,7 @@ class LayerPages:
             shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=top,
             runners=[(category, self.hues[category], bars) for category, bars in groups],
             measure=_measure(groups[0][1][0].label.measure) if groups else "",
-            command=f"dissect unit {unit_reference(self.run, self.layer, unit)}",
+            command=f"dissect unit {unit_reference(self.run, self.layer, unit)} --run {shlex.quote(self.run.run)}",
         )  # fmt: skip
 
     def _grids(self, ordered: dict[str, list[ReportUnit]]) -> Iterator[tuple[str, str]]:

@@ -172,7 +172,8 @@ def commands(view: ReportRun) -> list[tuple[str, str]]:
     elif view.layers and view.layers[0].units:
         layer, unit = view.layers[0], view.layers[0].units[0]
     if unit is not None and layer is not None:
-        found.append(("All that is known about one unit", f"dissect unit {unit_reference(view, layer, unit)}"))
+        run = shlex.quote(view.run)
+        found.append(("All that is known about one unit", f"dissect unit {unit_reference(view, layer, unit)} --run {run}"))
     found.append(("The whole run as a table", f"dissect export {shlex.quote(view.run)} --format csv"))
     return found
 

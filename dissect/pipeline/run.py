@@ -215,7 +215,11 @@ def run_spec(
         methods=request.methods,
         profile=request.profile,
         quantile=request.quantile,
-        settings=replace(request, layers=tuple(each.name for each in layers)).as_plain(),
+        settings={
+            **replace(request, layers=tuple(each.name for each in layers)).as_plain(),
+            "preprocessing": describe.get("preprocessing"),
+            "notes": list(network.notes),
+        },
         versions=versions(),
     )
 

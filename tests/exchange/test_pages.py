@@ -62,7 +62,8 @@ def test_commands_name_what_is_in_the_run() -> None:
 
 
 def test_a_run_without_detectors_offers_no_search() -> None:
-    assert [command for _, command in commands(run_of(ReportUnit(4, "ok")))] == ["dissect unit n/conv/4", "dissect export 1 --format csv"]
+    offered = [command for _, command in commands(run_of(ReportUnit(4, "ok")))]
+    assert offered == ["dissect unit n/conv/4 --run 1", "dissect export 1 --format csv"]
     assert [command for _, command in commands(dataclasses.replace(run_of(), layers=()))] == ["dissect export 1 --format csv"]
 
 

@@ -131,7 +131,11 @@ def test_other_real_sets_fill_database_and_report(desk: Desk, data: str, categor
 
 def test_cifar_resnet_from_its_original_file_runs(desk: Desk, shared: Path) -> None:
     request = RunRequest(
-        model=str(CARDS / "cifar-resnet20.toml"), weights=str(shared / "models" / "resnet20-12fca82f.th"), data="camvid", split="val", limit=40
+        model=str(CARDS / "cifar-resnet20.toml"),
+        weights=str(shared / "models" / "resnet20-12fca82f.th"),
+        data="camvid",
+        split="val",
+        limit=40,
     )
     outcome = run_request(request, desk.config, desk.store, Quiet())
     assert (outcome.run.images, outcome.layers[0].units, outcome.layers[0].label_size) == (40, 64, (16, 16))
