@@ -124,5 +124,5 @@ def _report(state: State, faults: list[str], fine: str) -> None:
         for fault in faults:
             print(fault)
     if faults:
-        raise StoreError(f"{len(faults)} fault(s). Files lost or pruned are made again by dissect probe RUN; for the rest, restore a backup.")
+        raise StoreError(f"{len(faults)} fault(s). Lost or pruned files are made again by dissect probe RUN; else restore a backup.")
     state.say(fine)
