@@ -57,7 +57,9 @@ def test_commands_name_what_is_in_the_run() -> None:
     weaker = ReportLabel("car", score=0.2, detector=True)
     view = run_of(ReportUnit(0, "ok", label=weaker), ReportUnit(1, "ok", label=label))
     assert [shlex.split(command) for _, command in commands(view)] == [
-        ["dissect", "search", "it's; rm -rf ~"], ["dissect", "unit", "n/conv/1", "--run", "1"], ["dissect", "export", "1", "--format", "csv"],
+        ["dissect", "search", "it's; rm -rf ~"],
+        ["dissect", "unit", "n/conv/1", "--run", "1"],
+        ["dissect", "export", "1", "--format", "csv"],
     ]  # fmt: skip
 
 
