@@ -27,7 +27,6 @@ from dissect.pipeline.request import RunRequest
 from dissect.pipeline.rows import concept_rows, image_rows, layer_result
 from dissect.probe.cache import Cache
 from dissect.probe.estimate import Estimate, estimate
-from dissect.probe.ledger import MemoryLedger
 from dissect.probe.profile import profile
 from dissect.probe.progress import Progress
 from dissect.probe.runner import ProbeResult, probe
@@ -261,9 +260,3 @@ def _work(
         store.fail_run(record.id, str(error))
         raise
     return result
-
-
-def probe_in_memory(network: LoadedNetwork, data: ProbeSet, request: RunRequest, config: Config, progress: Progress) -> ProbeResult:
-    """The probe alone, with no database: for notebooks and benchmarks."""
-    settings = probe_settings(request, config, chosen_layers(request, network), 1)
-    return probe(network, data, settings, Cache(config.cache), MemoryLedger(), progress)
