@@ -92,6 +92,8 @@ class _Run:
             forward_images=self.work.forward_images,
             labels=self.labels,
             tallies=self.tallies,
+            recorded={layer.plan.layer.name: layer for layer in recorded},
+            image_index=np.asarray(used, np.int32),
             notes=tuple(self.notes),
         )
 

@@ -14,6 +14,7 @@ from dissect.network.model import Network
 from dissect.probe.counting import TallySource
 from dissect.probe.labelling import LabelSource
 from dissect.probe.ledger import Stage
+from dissect.probe.levels import RecordedLayer
 from dissect.probe.profile import ActivationDtype, profile
 from dissect.probe.tables import LayerProbe, Skipped
 
@@ -65,6 +66,7 @@ class ProbeResult:
     exemplar, by image index; `Cache.thumbnail(sha256, size)` is its thumbnail. stages: every stage used, with its fingerprint.
     forward_images: images that went through the network in this call (0 if everything was there). labels: the recorded label maps,
     where the data set has them; readable while the cache keeps them. tallies: the recorded counts by image of each layer, likewise.
+    recorded: the recorded activations of each layer, likewise. image_index (images,) int32: which images were used, ascending.
     """
 
     layers: tuple[LayerProbe, ...]
@@ -77,6 +79,8 @@ class ProbeResult:
     forward_images: int
     labels: LabelSource | None
     tallies: Mapping[str, TallySource]
+    recorded: Mapping[str, RecordedLayer] = field(default_factory=dict)
+    image_index: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     notes: tuple[str, ...] = field(default=())
     """Worth telling the user: layers rerun in float32, maps kept sparsely."""
 
