@@ -128,4 +128,3 @@ def _present(formula: Formula, here: World) -> bool:
 
 def _same(one: Formula | None, two: Formula | None) -> bool:
     return one is not None and two is not None and equivalent(one, two)
-
