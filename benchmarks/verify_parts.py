@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,6 @@ from dissect.verify.folds import split_folds
 from dissect.verify.intervals import bootstrap
 
 SHARD = 1000
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,10 +94,18 @@ def _record(work: Work, plan: LayerPlan, index: int, maps: NDArray[np.float16]) 
         work.check_in(plan.stage, claim, path, recorder.finish())
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What it gives, and its seconds."""
+def seconds(work: Callable[[], object]) -> float:
+    """On the clock."""
     began = time.perf_counter()
-    return work(), time.perf_counter() - began
+    work()
+    return time.perf_counter() - began
+
+
+def shown(name: str, work: Callable[[], float]) -> None:
+    """Print seconds on the clock, and of all threads: the latter hardly depend on what else the machine does."""
+    before = time.process_time()
+    clock = work()
+    print(f"{name}: {clock:.1f} s ({time.process_time() - before:.1f} s of processor time)")
 
 
 def fold_counts(layer: Layer) -> FoldCounts:
@@ -112,19 +118,18 @@ def fold_counts(layer: Layer) -> FoldCounts:
 
 def crossfit_seconds(layer: Layer) -> float:
     """Seconds of the whole cross-fit of concept labels, one call of which has gone before to compile."""
-    return timed(lambda: concept_held_out(fold_counts(layer), layer.rules, layer.best))[1]
+    return seconds(lambda: concept_held_out(fold_counts(layer), layer.rules, layer.best))
 
 
 def bootstrap_seconds(layer: Layer) -> float:
     """Seconds of the intervals of all units: counts by image, and 1,000 draws."""
     parts = layer.tallies, layer.labels, layer.rules.vocabulary, layer.rules.profile, layer.best, layer.image_index
-    return timed(lambda: bootstrap(concepts_by_image(*parts)))[1]
+    return seconds(lambda: bootstrap(concepts_by_image(*parts)))
 
 
-def formula_seconds(layer: Layer) -> float:
+def formula_seconds(layer: Layer, counts: FoldCounts) -> float:
     """Seconds that formulas of up to three concepts add to a cross-fit whose counts are there."""
-    counts = fold_counts(layer)
-    return timed(lambda: formula_held_out(counts, layer.rules, FormulaSearch(), [None] * len(layer.best)))[1]
+    return seconds(lambda: formula_held_out(counts, layer.rules, FormulaSearch(), [None] * len(layer.best)))
 
 
 def main() -> None:
@@ -138,12 +143,13 @@ def main() -> None:
         small = synthetic_layer(Path(folder) / "small", 60, 8)
         crossfit_seconds(small)
         bootstrap_seconds(small)
-        formula_seconds(small)
+        formula_seconds(small, fold_counts(small))
         layer = synthetic_layer(Path(folder) / "large", options.images, options.units)
         print(f"data: {options.images} synthetic images, {options.units} units of 7 x 7, label maps 112 x 112, 1,200 concepts")
-        print(f"cross-fit of concept labels: {crossfit_seconds(layer):.1f} s")
-        print(f"bootstrap intervals, 1,000 draws: {bootstrap_seconds(layer):.1f} s")
-        print(f"cross-fit of formulas, counts given: {formula_seconds(layer):.1f} s")
+        shown("cross-fit of concept labels", lambda: crossfit_seconds(layer))
+        shown("bootstrap intervals, 1,000 draws", lambda: bootstrap_seconds(layer))
+        counts = fold_counts(layer)
+        shown("cross-fit of formulas, counts given", lambda: formula_seconds(layer, counts))
 
 
 if __name__ == "__main__":
