@@ -52,9 +52,9 @@ def test_detectors_of_camvid_hold_out_by_drive(shared: Path, tmp_path: Path) -> 
     tested, detector = found.testable, score > 0.04
     kept = detector & (found.held_out > 0.04)
     print(
-        f"\n{len(drives)} drives, folds of {folds.images}: {int(detector.sum())} detectors, {int(kept.sum())} of them held out; both folds "
-        f"choose one label for {int(found.folds_agree.sum())} of {int(tested.sum())} units, for {int(found.folds_agree[detector].sum())} of "
-        f"the detectors; median score {np.median(score[tested]):.4f}, held out {np.median(found.held_out[tested]):.4f}, "
+        f"\n{len(drives)} drives, folds of {folds.images}: {int(detector.sum())} detectors, {int(kept.sum())} of them held out; "
+        f"both folds choose one label for {int(found.folds_agree.sum())} of {int(tested.sum())} units, for "
+        f"{int(found.folds_agree[detector].sum())} of the detectors; median score {np.median(score[tested]):.4f}, held out {np.median(found.held_out[tested]):.4f}, "
         f"choice optimism {np.median(found.choice_optimism[tested]):.4f}"
     )
     assert tested.mean() > 0.9

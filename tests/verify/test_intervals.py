@@ -23,7 +23,7 @@ def simulated(random: np.random.Generator, images: int, units: int, share: float
     return ByImage(whole[0], whole[1] + whole[2] - whole[0])
 
 
-def ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> float:
+def ratio(part: NDArray[np.int32], whole: NDArray[np.int32]) -> float:
     return float(part.sum() / whole.sum())
 
 
