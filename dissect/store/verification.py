@@ -37,7 +37,7 @@ def write_verification(connection: Connection, run_id: int, done: LayerMethod, r
     rows = [_row(label, given.get(key)) for key, label in there.items() if key in given or KEPT in label.details]
     if rows:
         table = schema.label
-        values = {name: bindparam(f"new_{name}") for name in (*_COLUMNS, "details")}
+        values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_COLUMNS, "details")}
         connection.execute(update(table).where(table.c.id == bindparam("label_id")).values(values), rows)
     replace_method(connection, run_id, number, done)
 
@@ -47,7 +47,7 @@ def _labels(connection: Connection, run_id: int, number: int) -> dict[tuple[int,
     label, unit = schema.label, schema.unit
     query = select(unit.c.index, label.c.method, label.c.id, label.c.details).join(unit, unit.c.id == label.c.unit_id)
     query = query.where(label.c.run_id == run_id, label.c.rank == 1, unit.c.layer_id == number)
-    return {(row.index, row.method): row for row in connection.execute(query.order_by(label.c.id))}
+    return {(int(row[0]), str(row[1])): row for row in connection.execute(query.order_by(label.c.id))}
 
 
 def _row(label: Any, result: VerifiedLabel | None) -> dict[str, Any]:
