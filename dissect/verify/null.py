@@ -1,7 +1,6 @@
 """The independence null: could a unit's label be as good if its masks had nothing to do with what is in the images?
 
-The labels of the images are reassigned (`shuffles`), and the unit is labelled again with the same rules: the same concepts, areas, minimum of
-images. Two statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The
+The labels of the images are reassigned (`shuffles`), and the unit is labelled again by the same rules and over the same concepts. Two statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The
 largest z, where z of a concept is its IoU against the mean and standard deviation of that concept's own IoUs under all shuffles, the true
 one included, which keeps them exchangeable: the largest IoU is dominated by concepts that score high by chance, z is not.
 p = (1 + shuffles at least as good) / (1 + B). A small p says that masks and labels of an image belong together, not that the label's
@@ -150,7 +149,9 @@ def _each_unit(masks: MaskSpans, data: NullData, found: ConceptScores, label: In
             return None
         intersection, area = unit_counts(masks, data, unit, found.concept[used], found.category[used])
         if (intersection[0] != found.intersection[unit, used]).any() or (area[0] != found.unit_area[unit, used]).any():
-            raise CountError(f"the masks of unit {unit} do not give its counts; the cache is damaged or of another run. Run the probe again.")
+            raise CountError(
+                f"the masks of unit {unit} do not give its counts; the cache is damaged or of another run. Run the probe again."
+            )
         truth, profile = found.concept_area[used], data.profile
         score = iou(intersection, area, truth, epsilon=profile.epsilon, overlap=profile.overlap)
         return _statistics(score, intersection[0], found.concept[used], int(label[unit]))

@@ -140,7 +140,7 @@ def mask_spans(result: ProbeResult, layer: LayerProbe, over: Grid | None = None)
     for index, (first, stop, tally) in enumerate(result.tallies[name].parts()):
         place = _places(result.image_index, first, stop)
         if len(tally.pair_offsets):
-            parts.append(_from_positions(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place))
+            parts.append(position_spans(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place))
         elif over is None or name not in result.recorded or result.labels is None:
             raise NotSupportedError(
                 f"the places of active pixels of layer {name} were not kept, and its activations are not at hand: it cannot be tested "
@@ -154,17 +154,17 @@ def mask_spans(result: ProbeResult, layer: LayerProbe, over: Grid | None = None)
 def tally_masks(tallies: Sequence[TallyShard], places: Sequence[Int64], units: int) -> MaskSpans:
     """The same of counts at hand; places[k]: place among the used images of each image of shard k, -1 for unused ones."""
     parts = [
-        _from_positions(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place)
+        position_spans(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place)
         for tally, place in zip(tallies, places, strict=True)
     ]
     return join_masks(parts, units)
 
 
-_Part = tuple[Int64, Int64, Int64, Int64, Pixels, Pixels]
+Part = tuple[Int64, Int64, Int64, Int64, Pixels, Pixels]
 """image, unit, area, spans of each pair; first and last pixel of each span."""
 
 
-def join_masks(parts: Sequence[_Part], units: int) -> MaskSpans:
+def join_masks(parts: Sequence[Part], units: int) -> MaskSpans:
     """Pairs of many shards, sorted by unit."""
     image, unit, area, lengths, first, last = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.argsort(unit, kind="stable")
@@ -175,7 +175,8 @@ def join_masks(parts: Sequence[_Part], units: int) -> MaskSpans:
     return MaskSpans(_starts(np.bincount(unit, minlength=units)), image[order].astype(np.int32), area[order], offsets, *moved)
 
 
-def _from_positions(image: Int32, unit: Int32, offsets: Int64, positions: Pixels, place: Int64) -> _Part:
+def position_spans(image: Int32, unit: Int32, offsets: Int64, positions: Pixels, place: Int64) -> Part:
+    """Pairs of one shard; place: place among the used images of each image of the shard."""
     lengths = np.zeros(len(image), np.int64)
     kernels.count_spans(offsets, positions, lengths)
     ends = _starts(lengths)
@@ -186,7 +187,7 @@ def _from_positions(image: Int32, unit: Int32, offsets: Int64, positions: Pixels
 
 def _again(
     recorded: RecordedLayer, labels: LabelSource, index: int, cut: NDArray[np.float32], over: Grid, place: Int64
-) -> Iterator[_Part]:  # fmt: skip
+) -> Iterator[Part]:  # fmt: skip
     """Masks worked out from the recorded maps of one shard, some images at a time."""
     maps = recorded.shard(index).maps
     first, stop = recorded.plan.ranges[index]
@@ -198,7 +199,7 @@ def _again(
         found = active_pixels(some, cut, cut_labels(shard, here.start, here.stop), over)
         if not found.kept:
             raise NotSupportedError(f"layer {recorded.plan.layer.name} has too many active pixels to be tested; lower the quantile.")
-        yield _from_positions(found.image.astype(np.int32), found.unit.astype(np.int32), found.offsets, found.positions, place[here])
+        yield position_spans(found.image.astype(np.int32), found.unit.astype(np.int32), found.offsets, found.positions, place[here])
 
 
 def _values(maps: MapShard, here: slice) -> NDArray[Any]:
