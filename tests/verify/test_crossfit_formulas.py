@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from dissect.compose.beam import beam
 from dissect.compose.chain import to_formula
-from dissect.compose.formula import And, Concept, Formula, Not, Or, areas, on_masks, on_signatures
+from dissect.compose.formula import And, Concept, Formula, Not, Or, areas, concepts, on_masks, on_signatures
 from dissect.compose.logic import equivalent
 from dissect.compose.published import published
 from dissect.compose.world import world
@@ -53,6 +54,17 @@ def test_each_fold_searches_as_a_run_of_its_pictures_alone(tmp_path: Path, name:
     assert "no formula as label" in found.scores.label_reason[0] and found.scores.label_reason[1] == ""
     agree = [one is not None and two is not None and equivalent(one, two) for one, two in found.winner]
     assert found.scores.folds_agree.tolist() == agree
+
+
+def test_a_profile_with_categories_of_its_own_searches_only_these(tmp_path: Path) -> None:
+    data, network = FakeSet(tmp_path / "images"), FakeNetwork()
+    result = run(tmp_path, network, data, profile="compexp", layers=("first",))
+    rules = rules_of(result, "first", data, network.input_size, "compexp", QUANTILE)
+    counts = counts_of(result, "first", rules, folds_of(FOLD))
+    only = replace(rules, profile=replace(rules.profile, categories=("part", "scene")))
+    found = formula_held_out(counts, only, FormulaSearch(length=2), [None] * 12)
+    used = {c for pair in found.winner for formula in pair if formula is not None for c in concepts(formula)}
+    assert used and used <= {7, 8, 9, 10}
 
 
 def scene(seed: int) -> tuple[NDArray[np.float16], NDArray[np.uint16]]:

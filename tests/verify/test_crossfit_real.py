@@ -51,12 +51,10 @@ def test_detectors_of_camvid_hold_out_by_drive(shared: Path, tmp_path: Path) -> 
     assert len(drives) >= 3 and all(len(sides) == 1 for sides in drives.values())
     tested, detector = found.testable, score > 0.04
     kept = detector & (found.held_out > 0.04)
-    print(
-        f"\n{len(drives)} drives, folds of {folds.images}: {int(detector.sum())} detectors, {int(kept.sum())} of them held out; "
-        f"both folds choose one label for {int(found.folds_agree.sum())} of {int(tested.sum())} units, for "
-        f"{int(found.folds_agree[detector].sum())} of the detectors; median score {np.median(score[tested]):.4f}, held out {np.median(found.held_out[tested]):.4f}, "
-        f"choice optimism {np.median(found.choice_optimism[tested]):.4f}"
-    )
+    agree, medians = found.folds_agree, [np.median(each[tested]) for each in (score, found.held_out, found.choice_optimism)]
+    print(f"\n{len(drives)} drives, folds of {folds.images}: {int(detector.sum())} detectors, {int(kept.sum())} of them held out")
+    print(f"both folds choose one label: {int(agree.sum())} of {int(tested.sum())} units, {int(agree[detector].sum())} of the detectors")
+    print("median score {:.4f}, held out {:.4f}, choice optimism {:.4f}".format(*medians))
     assert tested.mean() > 0.9
     # Drives differ, so scores fall, but most of the detectors are detectors on drives that they were not chosen on.
     assert np.median(found.choice_optimism[tested]) >= 0
