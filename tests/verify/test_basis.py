@@ -198,7 +198,5 @@ def test_mixing_a_sparse_shard_is_refused() -> None:
 def test_a_summary_names_its_levels(probed: tuple[ProbeResult, Rules]) -> None:
     result, rules = probed
     layer = result.layers[0]
-    own = basis_null(
-        result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1
-    ).own
+    own = basis_null(result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1).own
     assert own.as_plain()["levels"] == list(LEVELS) and own.median == own.quantiles[2]
