@@ -95,7 +95,7 @@ def _grouped(values: NDArray[np.int32], group: Int64) -> Int64:
 def _reasons(intersection: NDArray[np.integer], union: NDArray[np.integer], drawn: str) -> tuple[str, ...]:
     several = len(union)
     if several < FEWEST:
-        return (f"no interval: there are {several} {drawn}, and {FEWEST} are needed",) * union.shape[1]
+        return (f"no interval: there are {several} {drawn}, and {FEWEST} are needed",) * int(union.shape[1])
     reasons = []
     for overlapping, area in zip((intersection > 0).sum(axis=0), union.sum(axis=0), strict=True):
         few = f"no interval: unit and label overlap in {int(overlapping)} {drawn}, and {FEWEST} are needed"

@@ -34,6 +34,7 @@ def keeper(folder: Path, data: FakeSet, limit: int, ledger: MemoryLedger | None 
     return Keeper(network, described, "data", data.records, frozenset(left_out), work, 1000, limit, 0.005, 8, 1)
 
 
+
 @given(st.integers(1, 10**14))
 def test_sizes_are_written_so_that_they_can_be_read_again(size: int) -> None:
     assert parse_bytes(readable(size).replace("bytes", "")) == pytest.approx(size, rel=0.005)

@@ -87,7 +87,9 @@ def test_a_shard_whose_images_are_all_bad_is_nothing_special(tmp_path: Path, bad
         check_layer(probed, network, data, [*range(8), *range(16, 20)])
 
 
-def test_results_do_not_depend_on_batches_threads_shards_or_chunks(tmp_path: Path, data: FakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_batches_threads_shards_or_chunks(
+    tmp_path: Path, data: FakeSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = result_hash(run(tmp_path / "first", FakeNetwork(), data))
     for number, (batch, workers, shard) in enumerate([(1, 0, 8), (7, 2, 8), (32, 2, 3), (32, 1, 1000), (4, 3, 7), (3, 1, 1)]):
         chosen: dict[str, Any] = {"batch_size": batch, "workers": workers, "shard_images": shard, "threads": 1 + number % 2}

@@ -125,6 +125,18 @@ def test_what_noise_memorised_is_lost_and_a_planted_detector_keeps_it(tmp_path: 
     assert np.nanmedian(found.scores.label_held_out[noise]) > 1.5 * np.median(held[noise])
 
 
+def test_concepts_that_are_rare_in_a_fold_are_not_chosen_on_it(tmp_path: Path) -> None:
+    maps, ids = noise_world(3)
+    fold = np.arange(120) % 2
+    here = np.stack([[(ids[fold == f] == c).any(axis=(1, 2)).sum() for c in range(62)] for f in (0, 1)])
+    rarest = []
+    for least in (0, 4):
+        layer = made(tmp_path / str(least), maps, ids, 61, 0.05, least=least)
+        winner = concept_held_out(layer.counts(folds_of(fold.tolist())), layer.rules, layer.label).winner
+        rarest.append(min(int(here[f, winner[:, f][winner[:, f] >= 0]].min()) for f in (0, 1)))
+    assert rarest[0] < 4 <= rarest[1]
+
+
 def test_absent_concepts_and_units_that_never_change_say_why_they_are_not_tested(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     maps = random.random((40, 6, 4, 4)).astype(np.float16)
