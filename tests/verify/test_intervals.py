@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dissect.errors import ShapeError, UsageError
 from dissect.verify.by_image import ByImage
-from dissect.verify.intervals import FEWEST, bootstrap
+from dissect.verify.intervals import FEWEST, bca, bootstrap
 
 
 def simulated(random: np.random.Generator, images: int, units: int, share: float) -> ByImage:
@@ -51,6 +51,23 @@ def test_ends_are_near_those_of_scipy() -> None:
         width = expected.high - expected.low
         assert abs(found.low[unit] - expected.low) < 0.06 * width and abs(found.high[unit] - expected.high) < 0.06 * width
         assert found.score[unit] == pytest.approx(ratio(*pair))
+
+
+def test_ends_are_those_of_efrons_formula() -> None:
+    random = np.random.default_rng(9)
+    drawn, influence = random.gamma(1.5, size=(400, 4)), random.gamma(0.5, size=(60, 4))
+    drawn[:150, 1] = 1.0
+    score = np.array([1.0, 1.0, 2.0, 0.4])
+    found = bca(drawn, score, influence, 0.9)
+    normal = scipy.stats.norm
+    for unit in range(4):
+        each, rows = drawn[:, unit], influence[:, unit]
+        bias = normal.ppf(((each < score[unit]).sum() + (each == score[unit]).sum() / 2) / 400)
+        skew = (rows**3).sum() / (6 * (rows**2).sum() ** 1.5)
+        for side, level in enumerate((0.05, 0.95)):
+            z = bias + normal.ppf(level)
+            share = normal.cdf(bias + z / (1 - skew * z))
+            assert found[side, unit] == pytest.approx(np.quantile(each, share, method="weibull"), rel=1e-12)
 
 
 def test_units_and_draws_are_worked_on_in_pieces_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
