@@ -9,6 +9,7 @@ import typer
 from dissect.cli.formulas import formula_lines
 from dissect.cli.output import Format, shown, write_json, write_rows
 from dissect.cli.state import State
+from dissect.cli.tested import lines_of_tests
 from dissect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _page(view: UnitView) -> str:
         if label.images is not None:
             lines.append(presence(label.images))
         lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
-    lines += formula_lines(view)
+    lines += formula_lines(view) + lines_of_tests(view)
     share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
     lines += [
         "",
