@@ -58,7 +58,8 @@ class Units(Sequence[UnitView]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row a unit: run, model, data, layer, unit, label, category, score, I, A, G, reachable, images with the concept, detector,
-        state, threshold, of the label's tests held_out, low, high, p, q, and of its formula, where there is one: text, IoU, certificate, q."""
+        state, threshold, of the label's tests held_out, low, high, p, q, and of its formula, where there is one: text, IoU, certificate,
+        q."""
         import pandas
 
         columns = (

@@ -173,7 +173,7 @@ def _concept_rows(view: UnitView) -> list[dict[str, object]]:
 
 def _page(view: UnitView) -> str:
     from dissect.exchange.summary import category_place
-    from dissect.exchange.words import presence
+    from dissect.exchange.words import presence, two
 
     stats, label = view.stats, view.label
     rules = f"profile {view.profile}, quantile {view.quantile:g}" if view.quantile is not None else f"profile {view.profile}"
@@ -181,7 +181,7 @@ def _page(view: UnitView) -> str:
     if label is None:
         lines.append(f"no label: the unit is {stats.state}" if stats.state in ("dead", "constant") else "no label")
     else:
-        tested = f"q {shown(label.q)}" if label.q is not None else "not tested for chance"
+        tested = f"q {two(label.q)}" if label.q is not None else "not tested for chance"
         counts = "" if label.intersection is None else f"   I {label.intersection}  A {label.unit_area}  G {label.concept_area}"
         reach = "" if label.reachable is None else f"  (reachable {shown(label.reachable)})"
         lines.append(f"{label.text}   [{label.category}]   {label.score_kind} {shown(label.score)}{reach}   {tested}{counts}")
