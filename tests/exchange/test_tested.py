@@ -10,7 +10,7 @@ import pytest
 
 from dissect.exchange import help as glossary
 from dissect.exchange import report_view, write_report
-from dissect.exchange.tested import ANCHORS, report_tests, lines_of_tests
+from dissect.exchange.tested import ANCHORS, lines_of_tests, report_tests
 from dissect.exchange.view import ReportLabel, ReportTests
 from dissect.fingerprint import Plain
 from dissect.store import LabelView, Store
