@@ -107,6 +107,18 @@ def test_a_formula_is_scored_by_its_pixels_on_the_other_half(tmp_path: Path) -> 
     assert equivalent(found.winner[0][0] or Concept(9), Or(Concept(1), Concept(2))) and found.scores.label_agrees[0]
 
 
+def test_concepts_that_are_rare_in_a_fold_are_in_no_formula_found_on_it(tmp_path: Path) -> None:
+    maps, ids = scene(1)
+    maps[:, 2] += ids == 5  # in 8 of the first 24 pictures
+    layer = made(tmp_path, maps, ids, 5, 0.05)
+    counts = layer.counts(folds_of([0] * 24 + [1] * 24))
+    for least, uses in ((1, True), (8, True), (9, False)):
+        found = formula_held_out(counts, layer.rules, FormulaSearch(length=2, min_images=least), [None] * 3)
+        first = found.winner[2][0]
+        assert first is not None and (5 in concepts(first)) == uses
+        assert ("chosen on fold 1 is absent from fold 2" in found.scores.reason[2]) == uses
+
+
 def test_profiles_without_formulas_are_refused_by_name(tmp_path: Path) -> None:
     data, network = FakeSet(tmp_path / "images"), FakeNetwork()
     result = run(tmp_path, network, data, profile="lite", layers=("first",))
