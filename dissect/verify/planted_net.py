@@ -28,9 +28,9 @@ class Lab(nn.Module):
         """(B, 3, H, W) to (B, 3, H, W)."""
         values = (torch.floor(torch.round(pixels * 255) / 4) * 4 + 1.5) / 255
         linear = torch.where(values <= 0.04045, values / 12.92, ((values.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
-        ratio = torch.einsum("kc,bchw->bkhw", self.to_xyz.to(linear.dtype), linear)  # type: ignore[operator]
+        ratio = torch.einsum("kc,bchw->bkhw", self.to_xyz.to(linear.dtype), linear)
         root = torch.where(ratio > (6 / 29) ** 3, ratio.clamp_min(1e-6) ** (1 / 3), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
-        lab = torch.einsum("kc,bchw->bkhw", self.to_lab.to(root.dtype), root)  # type: ignore[operator]
+        lab = torch.einsum("kc,bchw->bkhw", self.to_lab.to(root.dtype), root)
         return lab - torch.tensor([16.0, 0, 0], dtype=root.dtype, device=root.device)[:, None, None]
 
 
@@ -42,9 +42,9 @@ class Margins(nn.Module):
         self.sizes = sizes
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
-        best = torch.stack([part.amax(dim=1) for part in scores.split(list(self.sizes), dim=1)], dim=1)
-        first, second = best.topk(2, dim=1).values.split(1, dim=1)
-        return best - torch.where(best == first, second, first)
+        best = torch.stack([part.amax(dim=1) for part in torch.split(scores, list(self.sizes), dim=1)], dim=1)
+        two = best.topk(2, dim=1).values
+        return best - torch.where(best == two[:, :1], two[:, 1:], two[:, :1])
 
 
 class Cover(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_dead_units_have_no_p(tmp_path: Path) -> None:
     layer, rules = result.layers[0], Rules(data.vocabulary, profile("standard"), 0.05)
     found = basis_null(result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1)
     assert np.flatnonzero(np.isnan(found.p)).tolist() == [2] and found.own.units == 11 and found.after[0].units == 12
-    assert found.as_plain()["p"][2] is None  # type: ignore[index, call-overload]
+    assert found.as_plain()["p"][2] is None  # type: ignore[index]
     assert any("1 of 12 units are dead" in note for note in found.notes)
 
 
@@ -162,7 +163,7 @@ def test_sparse_maps_sets_without_maps_and_no_rotations_are_refused(probed: tupl
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 def test_thresholds_in_memory_follow_the_profile(name: str, kind: type) -> None:
     random = np.random.default_rng(2)
-    values = random.standard_normal((6, 3, 50)).astype(kind)
+    values: NDArray[Any] = random.standard_normal((6, 3, 50)).astype(kind)
     seen = np.array([True, True, False, True, True, True])
     parts = [MapShard.dense(values[k : k + 3], values[k : k + 3].max(axis=2).astype(np.float32), seen[k : k + 3], (5, 10)) for k in (0, 3)]
     rules = Rules(vocabulary(), profile(name), 0.05)
@@ -185,5 +186,7 @@ def test_mixing_a_sparse_shard_is_refused() -> None:
 def test_a_summary_names_its_levels(probed: tuple[ProbeResult, Rules]) -> None:
     result, rules = probed
     layer = result.layers[0]
-    own = basis_null(result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1).own
+    own = basis_null(
+        result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1
+    ).own
     assert own.as_plain()["levels"] == list(LEVELS) and own.median == own.quantiles[2]

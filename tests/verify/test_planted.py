@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from dissect.compose.formula import And, Concept, Not, Or
+from dissect.compose.formula import And, Concept, Formula, Not, Or
 from dissect.errors import DataError, ShapeError, UsageError
 from dissect.probe.profile import profile
 from dissect.probe.signatures import LabelShard
@@ -26,8 +28,8 @@ def ids(labels: LabelShard, image: int) -> list[set[int]]:
 
 def test_a_planted_unit_is_the_share_of_each_place_on_which_its_formula_holds() -> None:
     labels, _ = drawn_labels(3, images=5)
-    formulas = [Concept(2), Or(Concept(1), Concept(4)), And(Concept(2), Not(Concept(20))), Not(Concept(3))]
-    truths = [lambda s: 2 in s, lambda s: 1 in s or 4 in s, lambda s: 2 in s and 20 not in s, lambda s: 3 not in s]
+    formulas: list[Formula] = [Concept(2), Or(Concept(1), Concept(4)), And(Concept(2), Not(Concept(20))), Not(Concept(3))]
+    truths: list[Callable[[set[int]], bool]] = [lambda s: 2 in s, lambda s: 1 in s or 4 in s, lambda s: 2 in s and 20 not in s, lambda s: 3 not in s]
     found = planted_maps(labels, formulas, (8, 8))
     values = found.maps.values.reshape(5, 4, 8, 8)
     for image in range(5):
@@ -109,7 +111,7 @@ def test_labels_of_noiseless_planted_units_are_recovered() -> None:
     print("\n".join(found.lines() + coarse.lines()))
     assert found.units >= 30 and found.recovered[0] >= 0.99 * found.units
     assert coarse.units == found.units and coarse.recovered[0] < found.recovered[0]
-    assert found.noise[0] == 0 and np.isinf(found.signal_to_noise[0]) and found.as_plain()["signal_to_noise"][0] is None  # type: ignore[index, call-overload]
+    assert found.noise[0] == 0 and np.isinf(found.signal_to_noise[0]) and found.as_plain()["signal_to_noise"][0] is None  # type: ignore[index]
 
 
 def test_noise_that_drowns_the_signal_loses_labels() -> None:
