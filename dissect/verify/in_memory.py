@@ -19,11 +19,12 @@ from dissect.probe.tally import TallyShard, merge_tally, tally_shard
 from dissect.probe.threshold import Thresholds
 from dissect.probe.upsample import grid
 from dissect.verify.columns import columns
+from dissect.verify.formula_null import FormulaNull, formula_null
 from dissect.verify.maxima import Rules
 from dissect.verify.null import LayerNull, NullData, independence_null
 from dissect.verify.rotations import exact_thresholds
 from dissect.verify.shuffles import shuffles
-from dissect.verify.spans import join_labels, tally_masks
+from dissect.verify.spans import MaskSpans, join_labels, tally_masks
 
 NAME = "in memory"
 
@@ -47,6 +48,27 @@ def null_in_memory(maps: MapShard, labels: LabelShard, rules: Rules, *, permutat
     Raises:
         NotSupportedError: the profile has no null.
     """
+    result, data, masks = _shuffled(maps, labels, rules, permutations, seed)
+    return independence_null(result, result.layers[0], data, min_images=rules.min_images, masks=masks)
+
+
+def formula_null_in_memory(
+    maps: MapShard, labels: LabelShard, rules: Rules, *, length: int = 2, permutations: int = 199, seed: int = 0
+) -> FormulaNull:
+    """The same for formulas of at most `length` concepts.
+
+    Raises:
+        NotSupportedError: the profile has no null, or no formulas.
+    """
+    result, data, masks = _shuffled(maps, labels, rules, permutations, seed)
+    least = max(rules.min_images, 1)
+    return formula_null(result, result.layers[0], data, length=length, permutations=permutations, min_images=least, masks=masks)
+
+
+def _shuffled(
+    maps: MapShard, labels: LabelShard, rules: Rules, permutations: int, seed: int
+) -> tuple[ProbeResult, NullData, MaskSpans]:  # fmt: skip
+    """What the nulls take: a probe of one layer, shuffles, and the layer's masks."""
     layer, tally = layer_in_memory(maps, labels, rules)
     images = len(labels.included)
     index = np.flatnonzero(labels.included).astype(np.int32)
@@ -57,8 +79,7 @@ def null_in_memory(maps: MapShard, labels: LabelShard, rules: Rules, *, permutat
     place = np.full(images, -1, np.int64)
     place[index] = np.arange(len(index))
     result = ProbeResult((layer,), len(index), (), labels.label_size, None, {}, (), 0, None, {}, image_index=index)
-    masks = tally_masks([tally], [place], maps.units)
-    return independence_null(result, layer, data, min_images=rules.min_images, masks=masks)
+    return result, data, tally_masks([tally], [place], maps.units)
 
 
 def _layer(maps: MapShard, found: Thresholds, tables: CountTables) -> LayerProbe:

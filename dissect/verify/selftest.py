@@ -26,7 +26,7 @@ from dissect.network.build import seeded
 from dissect.probe.maps import MapShard
 from dissect.probe.profile import profile
 from dissect.probe.signatures import LabelShard
-from dissect.verify.in_memory import null_in_memory
+from dissect.verify.in_memory import formula_null_in_memory, null_in_memory
 from dissect.verify.maxima import Rules
 from dissect.verify.planted import as_shard, drawn_labels, noise_maps, planted_maps, shuffled_labels
 from dissect.verify.rates import q_values, share_interval
@@ -47,9 +47,12 @@ KS_LEAST = 1e-3
 
 @dataclass(frozen=True)
 class Calibration:
-    """Units without truth. what: how they were made. p (R, U): of the largest IoU. statistic, ks_p: Kolmogorov-Smirnov against the
+    """Units without truth.
+
+    what: how they were made. p (R, U): of the largest IoU of a concept, or of a formula. statistic, ks_p: Kolmogorov-Smirnov against the
     uniform distribution, after each p was spread over its step of 1 / (1 + B). rejecting: repetitions in which any q is at most .05;
-    interval: its 95 % Clopper-Pearson interval. small: share of p at most .05."""
+    interval: its 95 % Clopper-Pearson interval. small: share of p at most .05.
+    """
 
     what: str
     p: NDArray[np.float64]
@@ -175,7 +178,8 @@ class SelfTest:
 
 
 def self_test(seeds: Sequence[int] = tuple(range(40)), quick: bool = False) -> SelfTest:
-    """Measure calibration, recovery and power on drawn sets. `quick`: the first 12 seeds only, and power on 4 of them.
+    """Measure calibration, recovery and power on drawn sets. `quick`: the first 12 seeds only. Formulas, power and
+    references take the first 10 seeds, 3 if quick: they cost more, or need fewer.
 
     Raises:
         UsageError: no seed, or one twice.
@@ -183,11 +187,12 @@ def self_test(seeds: Sequence[int] = tuple(range(40)), quick: bool = False) -> S
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError("the self-test needs at least one seed, and each seed once.")
     chosen = tuple(seeds[:12]) if quick else tuple(seeds)
-    some = chosen[:4] if quick else chosen[:10]
+    some = chosen[:3] if quick else chosen[:10]
     worlds = {seed: _world(seed) for seed in chosen}
     calibrations = (
-        calibration("noise maps", lambda seed: _noise(worlds[seed], seed), chosen),
-        calibration("shuffled label maps", lambda seed: _shuffled(worlds[seed], seed), chosen),
+        calibration("noise maps", lambda seed: _tested(*_noise(worlds[seed], seed), seed), chosen),
+        calibration("shuffled label maps", lambda seed: _tested(*_shuffled(worlds[seed], seed), seed), chosen),
+        calibration("noise maps, formulas", lambda seed: _formulas(*_noise(worlds[seed], seed), seed), some),
     )
     first = worlds[chosen[0]]
     return SelfTest(
@@ -195,19 +200,15 @@ def self_test(seeds: Sequence[int] = tuple(range(40)), quick: bool = False) -> S
         tuple(recovery(first.labels, first.rules, size, noise=NOISE) for size in (first.labels.label_size, MAP)),
         tuple(_power(level, [worlds[seed] for seed in some]) for level in NOISE),
         (
-            Shown("rotated basis of planted units", np.stack([_p(_rotated(worlds[seed], seed), worlds[seed], seed) for seed in some])),
-            Shown("random network", np.stack([_p(random_maps(worlds[seed].labels, seed), worlds[seed], seed) for seed in some])),
+            _shown("rotated basis of planted units", _rotated, [worlds[seed] for seed in some]),
+            _shown("random network", lambda world, seed: random_maps(world.labels, seed), [worlds[seed] for seed in some]),
         ),
     )  # fmt: skip
 
 
-def calibration(what: str, make: Callable[[int], tuple[MapShard, LabelShard, Rules]], seeds: Sequence[int]) -> Calibration:
-    """p-values of units that know nothing of their labels, over repetitions; `make(seed)` gives maps, labels and rules."""
-    rows = []
-    for seed in seeds:
-        maps, labels, rules = make(seed)
-        rows.append(null_in_memory(maps, labels, rules, permutations=PERMUTATIONS, seed=seed).p)
-    return judged(what, np.stack(rows), PERMUTATIONS)
+def calibration(what: str, test: Callable[[int], NDArray[np.float64]], seeds: Sequence[int]) -> Calibration:
+    """p-values of units that know nothing of their labels, over repetitions; `test(seed)` gives those (U,) of one."""
+    return judged(what, np.stack([test(seed) for seed in seeds]), PERMUTATIONS)
 
 
 def judged(what: str, p: NDArray[np.float64], permutations: int) -> Calibration:
@@ -249,6 +250,11 @@ def _world(seed: int) -> _World:
     return _World(labels, vocabulary, rules, tuple(Concept(c) for c in things[:UNITS]))
 
 
+def _shown(what: str, make: Callable[[_World, int], MapShard], worlds: Sequence[_World]) -> Shown:
+    rows = [_tested(make(world, number), world.labels, world.rules, number) for number, world in enumerate(worlds)]
+    return Shown(what, np.stack(rows))
+
+
 def _noise(world: _World, seed: int) -> tuple[MapShard, LabelShard, Rules]:
     return noise_maps(len(world.labels.included), UNITS, MAP, seed=seed), world.labels, world.rules
 
@@ -264,8 +270,12 @@ def _rotated(world: _World, seed: int) -> MapShard:
     return mixed(maps, haar(maps.units, seed))
 
 
-def _p(maps: MapShard, world: _World, seed: int) -> NDArray[np.float64]:
-    return null_in_memory(maps, world.labels, world.rules, permutations=PERMUTATIONS, seed=seed).p
+def _tested(maps: MapShard, labels: LabelShard, rules: Rules, seed: int) -> NDArray[np.float64]:
+    return null_in_memory(maps, labels, rules, permutations=PERMUTATIONS, seed=seed).p
+
+
+def _formulas(maps: MapShard, labels: LabelShard, rules: Rules, seed: int) -> NDArray[np.float64]:
+    return formula_null_in_memory(maps, labels, rules, permutations=PERMUTATIONS, seed=seed).p
 
 
 def _power(noise: float, worlds: Sequence[_World]) -> Power:

@@ -29,7 +29,12 @@ def ids(labels: LabelShard, image: int) -> list[set[int]]:
 def test_a_planted_unit_is_the_share_of_each_place_on_which_its_formula_holds() -> None:
     labels, _ = drawn_labels(3, images=5)
     formulas: list[Formula] = [Concept(2), Or(Concept(1), Concept(4)), And(Concept(2), Not(Concept(20))), Not(Concept(3))]
-    truths: list[Callable[[set[int]], bool]] = [lambda s: 2 in s, lambda s: 1 in s or 4 in s, lambda s: 2 in s and 20 not in s, lambda s: 3 not in s]
+    truths: list[Callable[[set[int]], bool]] = [
+        lambda s: 2 in s,
+        lambda s: 1 in s or 4 in s,
+        lambda s: 2 in s and 20 not in s,
+        lambda s: 3 not in s,
+    ]
     found = planted_maps(labels, formulas, (8, 8))
     values = found.maps.values.reshape(5, 4, 8, 8)
     for image in range(5):
