@@ -84,7 +84,7 @@ def _discs(random: np.random.Generator) -> list[NDArray[np.uint16]]:
     y, x = np.mgrid[:EDGE, :EDGE]
     found = []
     for _ in range(300):
-        cy, cx, radius = *random.uniform(5, EDGE - 5, 2).tolist(), float(random.uniform(12, 30))
+        cy, cx, radius = random.uniform(5, EDGE - 5), random.uniform(5, EDGE - 5), random.uniform(12, 30)
         rim = radius * (1 + 0.1 * np.sin(3 * np.arctan2(y - cy, x - cx) + random.uniform(0, 6)))
         found.append(np.flatnonzero((y - cy) ** 2 + (x - cx) ** 2 < rim**2).astype(np.uint16))
     return found
@@ -172,8 +172,8 @@ def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, c
                 members = shard.table.members[shard.table.offsets[signature] : shard.table.offsets[signature + 1]]
                 total[unit[pair], members] += counts[local]
             spent += time.perf_counter() - began
-    for unit in range(units):
-        if (unit_counts(masks, data, unit, concept, np.zeros_like(concept))[0][1] != total[unit, 1:]).any():
+    for number in range(units):
+        if (unit_counts(masks, data, number, concept, np.zeros_like(concept))[0][1] != total[number, 1:]).any():
             raise SystemExit("plain NumPy counts other pixels: the kernels are wrong")
     return spent
 
@@ -192,9 +192,8 @@ def main() -> None:
     print(machine())
     world = synthetic(options.images, options.units, 1)
     spans = sum(len(shard.local_signature) for shard in world.shards) / options.images
-    print(
-        f"data: {options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts, {spans:.0f} signatures an image"
-    )
+    size = f"{options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts"
+    print(f"data: {size}, {spans:.0f} signatures an image")
     total = sum(part(world, options.permutations) for part in PARTS.values())
     leave([check(f"seconds of {' + '.join(PARTS)}", total, 120, at_most=True)])
 
