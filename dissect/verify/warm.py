@@ -45,8 +45,9 @@ def warm() -> float:
     unit_counts(masks, data, 0, np.ones(1, np.int64), np.zeros(1, np.int64))
     labels, scratch = data.labels, np.zeros(4, np.int32)
     signatures_of_unit(
-        data.shuffles.source[1], masks.image, masks.offsets, masks.first, masks.last, labels.offsets, labels.last, labels.local, labels.jump,
-        labels.local_offsets, labels.row_signature, scratch, scratch.copy(), np.zeros(4, np.int64), scratch.copy(),
+        data.shuffles.source[1], masks.image, masks.offsets, masks.first, masks.last,
+        labels.offsets, labels.last, labels.local, labels.jump, labels.local_offsets,
+        labels.row_signature, scratch, scratch.copy(), np.zeros(4, np.int64), scratch.copy(),
     )  # fmt: skip
     return time.perf_counter() - began
 
