@@ -47,7 +47,8 @@ def probe_again(
             f"dissect run {request.model} --data {request.data}."
         )
     settings = replace(probe_settings(request, config, layers, workers), activation_ranges=activation_ranges)
-    return Probed(data.vocabulary, probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress))
+    result = probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
+    return Probed(data.vocabulary, result, data.records, network, request)
 
 
 def run_spec(

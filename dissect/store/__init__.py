@@ -20,6 +20,7 @@ from dissect.store.records import (
     RunSpec,
     StatsEntry,
     UnitResult,
+    VerifiedLabel,
 )
 from dissect.store.store import Store, connect
 from dissect.store.views import (
@@ -71,6 +72,7 @@ __all__ = [
     "UnitFilter",
     "UnitResult",
     "UnitView",
+    "VerifiedLabel",
     "connect",
     "redacted",
 ]
