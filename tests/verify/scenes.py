@@ -68,9 +68,9 @@ class Drawn:
         return ProbeResult((layer,), images, (), self.scene.size, None, {}, (), 0, None, {}, {}, index), layer
 
 
-def drawn(seed: int, profile: str, **options: bool) -> Drawn:
+def drawn(seed: int, profile: str) -> Drawn:
     """A scene of 1 to 3 images and units, cut at one of their own values."""
-    made = scene(seed, most=7, **options)
+    made = scene(seed, most=7)
     random = np.random.default_rng(seed)
     cut = np.array([random.choice(made.maps[:, unit].ravel()) for unit in range(made.maps.shape[1])], np.float32)
     return Drawn(made, np.nextafter(cut, np.float32(-np.inf)), PROFILES[profile])
