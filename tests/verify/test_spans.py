@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from dissect.errors import NotSupportedError, ShapeError
 from dissect.probe.profile import PROFILES
@@ -68,18 +69,27 @@ def same(one: LayerNull, two: LayerNull) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(two, name), equal_nan=name in FLOATS) for name in names)
 
 
+def clipped(layer: str, maps: NDArray[np.float32], pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A dead unit, and some that saturate."""
+    if layer == "first":
+        maps[0] = 0
+        maps[1:5] = np.minimum(maps[1:5], 0.05)
+    return maps
+
+
 FLOATS = ("observed", "p", "p_tail", "null", "null_mean", "null_95", "label_z", "z", "z_p")
 
 
 @pytest.mark.parametrize("profile", ["standard", "lite"])
 def test_a_probe_that_kept_no_positions_gives_the_same_null(tmp_path: Path, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = FakeSet(tmp_path / "pictures", 30, bad_labels=frozenset({3}), bad_images=frozenset({7}))
-    rules = PROFILES[profile]
-    dense = run(tmp_path / "dense", FakeNetwork(), data, profile=profile)
+    rules, network = PROFILES[profile], FakeNetwork(tweak=clipped)
+    dense = run(tmp_path / "dense", network, data, profile=profile)
+    assert {"saturated", "dead", "ok"} <= {*dense.layers[0].stats.state}
     shared = null_data(dense, data.records, data.vocabulary, rules, permutations=30)
     assert len(shared.labels) == 28
     monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", 10)
-    without = run(tmp_path / "without", FakeNetwork(), data, profile=profile)
+    without = run(tmp_path / "without", network, data, profile=profile)
     monkeypatch.undo()
     assert all(len(part.pair_offsets) == 0 for _, _, part in without.tallies["first"].parts())
     for layer, other in zip(dense.layers, without.layers, strict=True):
