@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from dissect.verify.tail import anderson_darling, fit, fits, tail_p
@@ -61,7 +64,7 @@ def test_the_tail_is_used_below_the_floor_only() -> None:
 def test_p_values_from_the_tail_are_not_too_small(name: str) -> None:
     """Under the null the truth is below x in a share x of tests. 3,000 tests a family, those that reach the floor judged by their tail."""
     random = np.random.default_rng(7)
-    draw = {
+    draw: Callable[[], NDArray[np.float64]] = {
         "gumbel": lambda: random.gumbel(size=201), "normal": lambda: random.normal(size=(201, 30)).max(axis=1),
         "exponential": lambda: random.exponential(size=201), "beta": lambda: random.beta(2, 30, (201, 20)).max(axis=1),
     }[name]  # fmt: skip
