@@ -177,12 +177,15 @@ def unit_counts(masks: MaskSpans, data: NullData, unit: int, concept: Int64, cat
 
 
 def z_scores(score: FloatArray) -> FloatArray:
-    """(B+1, V) each score against the mean and standard deviation of its column, itself included; 0 in columns that never change."""
+    """(B+1, V) each score against the mean and standard deviation of its column, itself included; 0 in columns that never change.
+
+    Rounded to 9 decimals: every concept that scores under one assignment only has the same z, the root of B, and must tie.
+    """
     spread = score.std(axis=0)
     changes = score.min(axis=0) < score.max(axis=0)
     z = np.zeros_like(score)
     np.divide(score - score.mean(axis=0), spread, out=z, where=changes & (spread > 0))
-    return z
+    return np.round(z, 9)
 
 
 def _statistics(score: FloatArray, intersection: Int64, concept: Int64, label: int) -> _Unit:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dissect.errors import NotSupportedError, ShapeError
 from dissect.probe.active import active_pixels
+from dissect.probe.kernels import threads_for
 from dissect.probe.labelling import LabelSource, cut_labels
 from dissect.probe.levels import RecordedLayer
 from dissect.probe.maps import MapShard
@@ -172,17 +173,19 @@ def join_masks(parts: Sequence[Part], units: int) -> MaskSpans:
     starts = _starts(lengths)
     offsets = _starts(lengths[order])
     moved = np.empty_like(first), np.empty_like(last)
-    kernels.gather(starts[:-1][order], offsets, first, last, *moved)
+    with threads_for(len(first)):
+        kernels.gather(starts[:-1][order], offsets, first, last, *moved)
     return MaskSpans(_starts(np.bincount(unit, minlength=units)), image[order].astype(np.int32), area[order], offsets, *moved)
 
 
 def position_spans(image: Int32, unit: Int32, offsets: Int64, positions: Pixels, place: Int64) -> Part:
     """Pairs of one shard; place: place among the used images of each image of the shard."""
     lengths = np.zeros(len(image), np.int64)
-    kernels.count_spans(offsets, positions, lengths)
-    ends = _starts(lengths)
-    first, last = (np.empty(int(ends[-1]), positions.dtype) for _ in range(2))
-    kernels.write_spans(offsets, positions, ends, first, last)
+    with threads_for(len(positions)):
+        kernels.count_spans(offsets, positions, lengths)
+        ends = _starts(lengths)
+        first, last = (np.empty(int(ends[-1]), positions.dtype) for _ in range(2))
+        kernels.write_spans(offsets, positions, ends, first, last)
     return place[image], unit.astype(np.int64), np.diff(offsets), lengths, first, last
 
 
@@ -241,11 +244,13 @@ def _spans(maps: NDArray[np.uint16]) -> tuple[Int64, Pixels, NDArray[np.uint16],
     pixels = maps.shape[1]
     kind = np.uint16 if pixels <= 65_536 else np.uint32
     lengths = np.zeros(len(maps), np.int64)
-    kernels.count_label_spans(maps, lengths)
+    with threads_for(maps.size):
+        kernels.count_label_spans(maps, lengths)
     offsets = _starts(lengths)
     last, local = np.empty(int(offsets[-1]), kind), np.empty(int(offsets[-1]), np.uint16)
     jump = np.empty((len(maps), -(-pixels // kernels.STRIDE)), kind)
-    kernels.write_label_spans(maps, offsets, last, local, jump)
+    with threads_for(maps.size):
+        kernels.write_label_spans(maps, offsets, last, local, jump)
     return lengths, last, local, jump
 
 
