@@ -105,7 +105,7 @@ def formula_null(
     null, spent = values[:, 1:], time.perf_counter() - began
     return FormulaNull(
         layer.layer.name, length, width, observed, p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1), count, drawn.seed,
-        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _cost(count, spent)), spent,
+        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count)), spent,
     )  # fmt: skip
 
 
@@ -174,5 +174,5 @@ def _same(true: World, counted: World) -> None:
         raise CountError("the masks do not give the layer's counts; the cache is damaged or of another run. Run the probe again.")
 
 
-def _cost(count: int, seconds: float) -> str:
-    return f"{count} shuffles with a whole search each took {seconds:.1f} s; the smallest p-value by counting is {1 / (1 + count):.4g}."
+def _resolution(count: int) -> str:
+    return f"{count} shuffles, each with a whole search: the smallest p-value by counting is {1 / (1 + count):.4g}."
