@@ -29,7 +29,14 @@ def verify(
     null_min_images: Annotated[
         int, typer.Option(help="Under shuffling, compare only concepts in so many images (0: those of the run).")
     ] = 0,
+    random_weights: Annotated[
+        int, typer.Option(metavar="N", help="Dissect N networks of this architecture with random weights beside it; each costs a probe.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Test the tests: calibration, power and false discoveries on made-up units; needs no run.")
+    ] = False,
+    repetitions: Annotated[int, typer.Option(min=1, help="Of the self-test.")] = 40,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the run's HTML report anew.")] = True,
 ) -> None:
     """Test the labels of a run: against chance, on held-out images, with intervals, and against rotated axes.
@@ -37,13 +44,16 @@ def verify(
     Example: dissect verify latest
     """
     state: State = context.obj
+    if self_test:
+        _self_test(state, repetitions)
+        return
     store = state.store(create=False)
     from dissect.pipeline.report import default_report_folder, write_run_report
     from dissect.pipeline.verify import verify_run
     from dissect.pipeline.verify_request import VerifyRequest
     from dissect.probe.progress import progress_for
 
-    request = VerifyRequest(permutations, formula_permutations, resamples, held_out, rotations, null_min_images, seed)
+    request = VerifyRequest(permutations, formula_permutations, resamples, held_out, rotations, null_min_images, random_weights, seed)
     outcome = verify_run(store, state.config, run, request, progress_for(sys.stderr, quiet=state.quiet))
     page = write_run_report(store, state.config, outcome.run.id, default_report_folder(state.config, outcome.run)) if report else None
     if state.json:
@@ -53,3 +63,17 @@ def verify(
         print(line)
     if page:
         print(f"report: {page}")
+
+
+def _self_test(state: State, repetitions: int) -> None:
+    """Print what the tests measure on units whose truth is known; fails where they are not to be trusted."""
+    from dissect.verify.selftest import self_test
+
+    found = self_test(tuple(range(repetitions)))
+    if state.json:
+        write_json(found.as_plain())
+    else:
+        for line in found.lines():
+            print(line)
+    if not found.passed:
+        raise typer.Exit(1)

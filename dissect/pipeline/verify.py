@@ -7,7 +7,7 @@ written; a killed command, run again, finds the layers that were written with th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,18 @@ from dissect.config import Config
 from dissect.errors import NotFoundError, NotSupportedError
 from dissect.fingerprint import Plain, fingerprint
 from dissect.pipeline.compose import METHOD as COMPOSITIONAL
+from dissect.pipeline.names import network_spec
+from dissect.pipeline.open import open_data, probe_settings
 from dissect.pipeline.probed import Probed
 from dissect.pipeline.spec import probe_again
-from dissect.pipeline.verify_layer import LabelTests, LayerTests, Shared, formulas_of, shared, verify_layer
+from dissect.pipeline.verify_layer import LabelTests, LayerTests, Shared, formulas_of, labelling, shared, verify_layer
 from dissect.pipeline.verify_request import VerifyRequest
 from dissect.pipeline.verify_rows import layer_summary, verified
+from dissect.probe.cache import Cache
 from dissect.probe.progress import Progress
 from dissect.store import LayerMethod, RunRecord, Store
 from dissect.verify.rates import q_values
+from dissect.verify.reference import random_maker, random_reference
 
 FloatArray = NDArray[np.float64]
 
@@ -87,6 +91,8 @@ def verify_run(
         return VerifyOutcome(record, tuple(there), True)
     probed = probed or probe_again(store, config, str(record.id), progress, workers)
     tested = _all_layers(store, record, probed, shared(probed, request), methods, request, progress)
+    if request.random_weights:
+        tested = _with_random(store, config, record, probed, tested, request, progress, workers)
     done = _write(store, record, tested, probed.request.threshold, wanted, request)
     return VerifyOutcome(record, tuple(done), False)
 
@@ -101,6 +107,21 @@ def _all_layers(
         formulas = formulas_of(store, record.id, layer, probed.vocabulary, composed) if composed else None
         found.append(verify_layer(layer, probed, common, formulas, request, progress))
     return found
+
+
+def _with_random(
+    store: Store, config: Config, record: RunRecord, probed: Probed, tested: Sequence[LayerTests], request: VerifyRequest,
+    progress: Progress, workers: int,
+) -> list[LayerTests]:  # fmt: skip
+    """The layers with the reference of random weights, each probed with the run's pictures."""
+    _, data = open_data(probed.request, config)
+    make = random_maker(network_spec(probed.request, config), probed.network, data, probed.result.image_index)
+    settings = probe_settings(probed.request, config, tuple(layer.layer for layer in probed.result.layers), workers)
+    found = random_reference(
+        make, probed.result, data, settings, labelling(probed), Cache(config.cache), store.ledger(record.id), progress,
+        seeds=tuple(range(request.seed, request.seed + request.random_weights)),
+    )  # fmt: skip
+    return [replace(layer, random=reference) for layer, reference in zip(tested, found, strict=True)]
 
 
 def _write(

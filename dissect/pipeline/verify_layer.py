@@ -32,6 +32,7 @@ from dissect.verify.formula_null import FormulaNull, formula_null
 from dissect.verify.intervals import Intervals, bootstrap
 from dissect.verify.maxima import Rules as BasisRules
 from dissect.verify.null import LayerNull, NullData, independence_null, null_data
+from dissect.verify.reference import RandomReference
 
 CONCEPTS, FORMULAS = "netdissect", "compositional"
 
@@ -78,12 +79,14 @@ class LabelTests:
 
 @dataclass(frozen=True)
 class LayerTests:
-    """All tests of a layer, by method of the labels, and its rotated bases; None with the reason where they could not be made."""
+    """All tests of a layer, by method of the labels; its rotated bases, None with the reason where they could not be made; and the same
+    layer with random weights, where it was asked for."""
 
     layer: str
     labels: Mapping[str, LabelTests]
     basis: BasisNull | None
     basis_untested: str
+    random: RandomReference | None = None
 
 
 def shared(probed: Probed, request: VerifyRequest) -> Shared:
@@ -238,9 +241,15 @@ def _basis(layer: LayerProbe, probed: Probed, rules: Rules, request: VerifyReque
     result = probed.result
     return basis_null(
         result.recorded[layer.layer.name], result.labels, layer.tables, layer.stats.state, rules.over,
-        BasisRules(rules.vocabulary, rules.profile, rules.quantile, rules.min_images, probed.request.threshold),
+        labelling(probed),
         rotations=request.rotations, seed=request.seed,
     )  # fmt: skip
+
+
+def labelling(probed: Probed) -> BasisRules:
+    """The run's own rules of labelling, for what is compared with it."""
+    asked = probed.request
+    return BasisRules(probed.vocabulary, profile(asked.profile), asked.quantile, asked.min_images, asked.threshold)
 
 
 def _shown(formula: Formula | None, vocabulary: Vocabulary) -> str:

@@ -39,7 +39,10 @@ def layer_summary(layer: LayerTests, rates: Mapping[str, FloatArray], threshold:
         lines += list(layer.basis.lines())
     elif layer.basis_untested:
         lines.append(f"rotated bases: not testable: {layer.basis_untested}")
-    return {**numbers, "lines": lines}
+    if layer.random is not None:
+        numbers["random_weights"] = layer.random.as_plain()
+        lines += list(layer.random.lines())
+    return {**numbers, "lines": [str(line).removeprefix(f"{layer.layer}: ") for line in lines]}
 
 
 def _label(method: str, tests: LabelTests, q: float, layer: LayerTests, unit: int) -> VerifiedLabel:

@@ -90,11 +90,9 @@ def _ranked(scores: ConceptScores, states: Sequence[str], columns: Counts, profi
 
 def _nth_largest(score: FloatArray, count: int) -> FloatArray:
     """(U,) the count-th largest of each row; +inf where none is asked for."""
-    if count == 1:
-        largest: FloatArray = score.max(axis=1)
-        return largest
     place = score.shape[1] - count
-    return np.partition(score, place, axis=1)[:, place:].min(axis=1, initial=np.inf)
+    nth: FloatArray = score.max(axis=1) if count == 1 else np.partition(score, place, axis=1)[:, place:].min(axis=1, initial=np.inf)
+    return nth
 
 
 def _ties(scores: ConceptScores, unit: Counts, column: Counts, profile: Profile) -> tuple[Counts, ...]:
