@@ -4,8 +4,8 @@
     dose    d * a + (1 - d) * r          r: 0 (`zero`), the unit's mean (`mean`), or its activation in another picture (`resample`)
 
 Everything up to the layer is computed once for a batch; the batch is then copied, one copy a choice of units, and only the rest of the
-network runs on the copies. Where that fork may be is tried out on the first batch and compared with whole passes: the layer's output, else the
-input of the innermost module around it (layers beside a skip connection), else nowhere, and every choice takes a whole pass.
+network runs on the copies. Where that fork may be is tried out on the first batch and compared with whole passes: the layer's output,
+else the input of the innermost module around it (layers beside a skip connection), else nowhere: every choice takes a whole pass.
 
 Letters: B pictures of a pass, K choices, U units, O outputs, P prefix tokens.
 """
@@ -120,7 +120,7 @@ class Ablator:
         for place in (self.layer.name, *(".".join(parts[:k]) for k in range(len(parts) - 1, 0, -1))):
             try:
                 found = self._forked(batch, tried, place)
-            except Exception:  # noqa: S112  a network may break in any way where its tensors suddenly have more rows
+            except Exception:  # a network may break in any way where its tensors suddenly have more rows
                 continue
             if found.shape == expected.shape and float(np.abs(found - expected).max()) <= TOLERANCE * scale:
                 return place

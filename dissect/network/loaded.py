@@ -131,7 +131,7 @@ class LoadedNetwork:
         return torch.cat(parts)
 
     def folded_norm(self, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """(scale, offset), each (U,) float64, that a module's own output goes through before its hooks see it; None where nothing was folded."""
+        """(scale, offset), each (U,) float64, that a module's output goes through before its hooks see it; None if nothing was folded."""
         return self._path.norms.get(name)
 
     def hooked(self, batch: NDArray[np.float32], *, before: Mapping[str, Any], after: Mapping[str, Any]) -> torch.Tensor:

@@ -46,8 +46,8 @@ class Effect:
 def effect(plain: Floats, tested: Floats, controls: Floats, held: Bools, groups: NDArray[np.int64], *, seed: int = 0) -> Effect:
     """Effect of one tested set on one measure.
 
-    plain, tested (N,): the measure before, and with the tested units off. controls (K, N): with each control set off. held (N,): pictures with
-    the concept (none: no concept is meant, and means over all pictures are compared). groups (N,): pictures that belong together.
+    plain, tested (N,): the measure before, and with the tested units off. controls (K, N): with each control set off. held (N,): pictures
+    with the concept (none: no concept is meant, and means over all pictures are compared). groups (N,): pictures that belong together.
 
     The interval is over pictures: it draws groups anew and holds tested units and controls fixed.
     """
@@ -63,6 +63,6 @@ def effect(plain: Floats, tested: Floats, controls: Floats, held: Bools, groups:
         return Effect(None, None, None, None, None, None, len(controls), None, float(change.mean()), inside, int(held.sum()))
     own, others = float(means_of(change[None], held)[0]), means_of(by_control, held)
     return Effect(
-        found.value, found.low, found.high, own, float(others.mean()) if len(others) else None, float(others.max()) if len(others) else None,
-        len(controls), rank_p(own, others), float(change.mean()), inside, int(held.sum()),
+        found.value, found.low, found.high, own, float(others.mean()) if len(others) else None,
+        float(others.max()) if len(others) else None, len(controls), rank_p(own, others), float(change.mean()), inside, int(held.sum()),
     )  # fmt: skip

@@ -52,8 +52,8 @@ def matched_controls(
     """At most `count` control sets for the tested `members`, fewer where the layer has no more.
 
     eligible (U,): units that may be controls (alive, not carrying the concept); members never are. features (U, F): finite numbers to be
-    matched on. A single unit gets its nearest units; in a set of several, each member is replaced by one drawn from those nearest to it, no unit
-    twice. The same arguments give the same sets.
+    matched on. A single unit gets its nearest units; in a set of several, each member is replaced by one drawn from those nearest to it, no
+    unit twice. The same arguments give the same sets.
     """
     if features.shape != (len(eligible), len(names)):
         raise ShapeError(f"features {features.shape} for {len(eligible)} units and {len(names)} names.")

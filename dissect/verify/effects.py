@@ -52,8 +52,8 @@ def answers(classes: Sequence[str], concepts: Sequence[tuple[str, str]], presenc
     """Match outputs with concepts by name. None where fewer than two match.
 
     classes: names of the outputs; of `tench, Tinca tinca` the first part counts. concepts (C): (category, name). presence, whole (N, C):
-    which concepts a picture holds, and which of them as a label of the whole picture. A category whose matching concepts are labels of whole
-    pictures, never two in one picture, is a softmax; every other matching concept is an output of its own.
+    which concepts a picture holds, and which of them as a label of the whole picture. A category whose matching concepts are labels of
+    whole pictures, never two in one picture, is a softmax; every other matching concept is an output of its own.
     """
     if presence.shape != whole.shape or presence.shape[1] != len(concepts):
         raise ShapeError(f"presence {presence.shape} and whole {whole.shape} of {len(concepts)} concepts do not agree.")
@@ -91,7 +91,7 @@ def losses(logits: NDArray[np.float32], right: Answers) -> Floats:
 
 
 def accuracy(logits: NDArray[np.float32], right: Answers) -> Floats:
-    """(K, N) share of a picture's answers that are right: one for each group with a label, one for each single output (above 0: present)."""
+    """(K, N) share of a picture's answers that are right: one for each group with a label, one for each single output (> 0: present)."""
     hits = ((logits[:, :, right.single] > 0) == right.present).sum(axis=2).astype(np.float64)
     asked = np.full(logits.shape[1], len(right.single), np.int64)
     for group in right.groups:
@@ -177,8 +177,8 @@ def rank_p(value: float, controls: Floats) -> float | None:
 def selectivity(average: Floats, present: Bools) -> Floats:
     """Class selectivity index (U,) of Morcos et al. 2018: (best - rest) / (best + rest) of class-conditional mean activations.
 
-    average (N, U): spatial means. present (N, C): which classes a picture shows; classes of no picture are left out. NaN where a class mean is
-    negative, where both are 0, or with fewer than two classes: the index is defined for rectified units.
+    average (N, U): spatial means. present (N, C): which classes a picture shows; classes of no picture are left out. NaN where a class mean
+    is negative, where both are 0, or with fewer than two classes: the index is defined for rectified units.
     """
     classes = present[:, present.any(axis=0)].astype(np.float64)
     if classes.shape[1] < 2:
