@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dissect.config import Config, resolve
+from dissect.pipeline.ablate import AblateRequest, ablate_run
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.report import write_run_report
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import RunOutcome, run_request
 from dissect.probe.progress import progress_for
-from dissect.store import LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
+from dissect.store import AblationView, LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
 
 if TYPE_CHECKING:
     import pandas
@@ -136,6 +137,19 @@ class Run:
         """
         progress = progress_for(sys.stderr, quiet=quiet)
         return compose_run(self.store, self.config, self.record.id, ComposeRequest(**settings), progress).layers
+
+    def ablate(self, *, quiet: bool = False, **settings: Any) -> tuple[AblationView, ...]:
+        """Switch units off and measure what the network loses; `settings` are the fields of `dissect.pipeline.ablate.AblateRequest`.
+
+        Returns the effects; the run keeps them, and `effects` gives all it has.
+        """
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return ablate_run(self.store, self.config, self.record.id, AblateRequest(**settings), progress).effects
+
+    @property
+    def effects(self) -> tuple[AblationView, ...]:
+        """What switching units off did, of every ablation of this run."""
+        return tuple(self.store.ablations(self.record.id))
 
     def report(self, folder: str | Path) -> Path:
         """Write the HTML report; returns its first page."""

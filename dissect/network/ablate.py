@@ -98,9 +98,13 @@ class Ablator:
         if not self._tried:
             self.fork, self._tried = self._found_fork(batch), True
         if self.fork is None:
-            return np.concatenate([self._whole(batch, [choice]) for choice in (Ablation(()), *choices)])
+            return np.concatenate([self.whole(batch, choice) for choice in (Ablation(()), *choices)])
         every = [Ablation(()), *choices]
         return np.concatenate([self._forked(batch, every[k : k + AT_ONCE], self.fork) for k in range(0, len(every), AT_ONCE)])
+
+    def whole(self, batch: NDArray[np.float32], choice: Ablation, before: Mapping[str, Any] | None = None) -> NDArray[np.float32]:
+        """(1, B, O): one choice by one whole pass, the plain way. before: further forward pre-hooks, by module."""
+        return self._run(batch, [choice], before or {}, lambda tensor: tensor)
 
     def _check(self, batch: NDArray[np.float32], choices: Sequence[Ablation]) -> None:
         if len(batch) != self.network.pass_size:
@@ -114,7 +118,7 @@ class Ablator:
         """The place nearest to the layer from which copies give what whole passes give."""
         half = tuple(range(0, self.layer.units, 2))
         tried = [Ablation(()), Ablation((self.layer.units - 1,)), Ablation(half)]
-        expected = np.concatenate([self._whole(batch, [choice]) for choice in tried])
+        expected = np.concatenate([self.whole(batch, choice) for choice in tried])
         scale = max(float(np.abs(expected).max()), 1e-30)
         parts = base_name(self.layer.name).split(".")
         for place in (self.layer.name, *(".".join(parts[:k]) for k in range(len(parts) - 1, 0, -1))):
@@ -125,9 +129,6 @@ class Ablator:
             if found.shape == expected.shape and float(np.abs(found - expected).max()) <= TOLERANCE * scale:
                 return place
         return None
-
-    def _whole(self, batch: NDArray[np.float32], choices: Sequence[Ablation]) -> NDArray[np.float32]:
-        return self._run(batch, choices, {}, lambda tensor: tensor)
 
     def _forked(self, batch: NDArray[np.float32], choices: Sequence[Ablation], place: str) -> NDArray[np.float32]:
         def copies(tensor: torch.Tensor) -> torch.Tensor:
