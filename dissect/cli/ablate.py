@@ -18,8 +18,11 @@ COLUMNS = (
     "layer", "units", "concept", "score", "measure", "dose", "effect", "low", "high", "own", "controls", "p", "q", "selectivity", "verdict",
 )  # fmt: skip
 MEASURES = {
-    "concept_loss": "loss of the concept's output", "loss": "loss of all answers", "kl": "KL divergence", "logit_change": "change of outputs",
-}  # fmt: skip
+    "concept_loss": "loss of its output",
+    "loss": "loss of all answers",
+    "kl": "KL divergence",
+    "logit_change": "change of outputs",
+}
 
 
 def register(app: typer.Typer) -> None:

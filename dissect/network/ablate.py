@@ -30,8 +30,8 @@ from dissect.network.model import LayerInfo
 
 How = Literal["mean", "zero", "resample"]
 HOWS: tuple[How, ...] = ("mean", "zero", "resample")
-AT_ONCE = 16
-"""Choices that share a pass through the rest of the network."""
+COPIES = 96 * 2**20
+"""Bytes of the layer's output that share a pass: so many choices are run at once as have room in it, and at least one."""
 TOLERANCE = 1e-4
 """Largest difference from whole passes, relative to the largest output, that other batch sizes are allowed to make."""
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -100,7 +100,9 @@ class Ablator:
         if self.fork is None:
             return np.concatenate([self.whole(batch, choice) for choice in (Ablation(()), *choices)])
         every = [Ablation(()), *choices]
-        return np.concatenate([self._forked(batch, every[k : k + AT_ONCE], self.fork) for k in range(0, len(every), AT_ONCE)])
+        size = 4 * len(batch) * self.layer.units * (self.layer.map_size[0] * self.layer.map_size[1] + self.layer.prefix)
+        most = max(1, COPIES // size)
+        return np.concatenate([self._forked(batch, every[k : k + most], self.fork) for k in range(0, len(every), most)])
 
     def whole(self, batch: NDArray[np.float32], choice: Ablation, before: Mapping[str, Any] | None = None) -> NDArray[np.float32]:
         """(1, B, O): one choice by one whole pass, the plain way. before: further forward pre-hooks, by module."""

@@ -27,7 +27,7 @@ def consumer(network: LoadedNetwork, layer: LayerInfo, batch: NDArray[np.float32
     """Name of the module that alone reads the layer's units one by one; None where there is no such module. batch: a whole pass."""
     order = network.found.order
     calls: dict[str, int] = {}
-    for name, place in order.items():
+    for name in order:
         calls[base_name(name)] = calls.get(base_name(name), 0) + 1
     later = sorted((place, name) for name, place in order.items() if place > order[layer.name])
     fitting = [name for _, name in later if calls[base_name(name)] == 1 and _reads(network.module.get_submodule(name), layer)]
