@@ -18,7 +18,6 @@ from dissect.fingerprint import Plain
 from dissect.network import LoadedNetwork, load_network
 from dissect.network.ablate import TOLERANCE, look
 from dissect.network.edit import Edit, edit
-from dissect.network.source import NetworkSpec
 from dissect.pipeline.names import network_spec
 from dissect.pipeline.pictures import Held, held, passes
 from dissect.pipeline.spec import Reopened, reopen
