@@ -31,13 +31,13 @@ from dissect.verify.effects import (
     Floats,
     accuracy,
     answers,
-    benjamini_hochberg,
     concept_loss,
     divergence,
     logit_change,
     losses,
     selectivity,
 )
+from dissect.verify.rates import q_values
 
 DOSES = (0.75, 0.5, 0.25)
 """Shares of the activation that a dose curve has between all of it, which changes nothing, and none."""
@@ -253,7 +253,7 @@ def _with_q(entries: Sequence[AblationEntry], every: Sequence[AblationEntry]) ->
     found = []
     for entry in entries:
         family = [other for other in every if (other.measure, other.dose) == (entry.measure, entry.dose)]
-        q = benjamini_hochberg(np.array([math.nan if other.p is None else other.p for other in family]))
+        q = q_values(np.array([math.nan if other.p is None else other.p for other in family]))
         own = float(q[next(k for k, other in enumerate(family) if other is entry)])
         found.append(dataclasses.replace(entry, q=None if math.isnan(own) else own))
     return found

@@ -191,16 +191,6 @@ def selectivity(average: Floats, present: Bools) -> Floats:
     return found
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
-    """q-values (n,) of p-values (n,); NaN stays NaN and does not count."""
-    q = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
-
-
 def _in_group(values: NDArray[np.floating], group: Group, whole: bool) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """Logits of the softmax, and the right place in it (what stands at -1 is never read)."""
     if whole:
