@@ -224,7 +224,8 @@ def changed(output: object, change: Change) -> object:
     if isinstance(output, list | tuple):
         place = next(k for k, part in enumerate(output) if first_tensor(part) is not None)
         parts = [changed(part, change) if k == place else part for k, part in enumerate(output)]
-        return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
+        kind: Any = type(output)
+        return kind(*parts) if hasattr(output, "_fields") else kind(parts)
     if dataclasses.is_dataclass(output) and not isinstance(output, type):
         name = next(item.name for item in dataclasses.fields(output) if first_tensor(getattr(output, item.name)) is not None)
         return dataclasses.replace(output, **{name: changed(getattr(output, name), change)})

@@ -59,7 +59,8 @@ def edit(network: LoadedNetwork, layer: LayerInfo, units: Sequence[int], values:
     chosen = torch.tensor(list(units), device=network.device)
     reader = consumer(network, layer, batch)
     tried: list[tuple[str, Place]] = [(name, "source") for name in _sources(network, layer)]
-    for name, place in [*tried, *([(reader, "reader")] if reader is not None else [])]:
+    readers: list[tuple[str, Place]] = [(reader, "reader")] if reader is not None else []
+    for name, place in [*tried, *readers]:
         module: Any = network.module.get_submodule(name)
         before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
         constants = torch.from_numpy(values).to(device=network.device, dtype=module.weight.dtype)[chosen]

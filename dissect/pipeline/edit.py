@@ -159,7 +159,8 @@ def _table(
     opened: Reopened, anew: LoadedNetwork, found: Held, names: Sequence[tuple[str, str]], progress: Progress, workers: int
 ) -> list[dict[str, Plain]]:
     progress.start("comparison", len(found.records), "image")
-    before, after = [], []
+    before: list[NDArray[np.float32]] = []
+    after: list[NDArray[np.float32]] = []
     for part, batch in passes(found, opened.network, workers, progress):
         for network, kept in ((opened.network, before), (anew, after)):
             kept.append(network.outputs(batch)[: part.stop - part.start].flatten(1).cpu().numpy())
