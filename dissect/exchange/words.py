@@ -81,7 +81,8 @@ def effect_words(found: AblationView) -> str:
     if found.effect is None:
         return "not testable (too few pictures with or without the concept)"
     how = {"mean": "at its mean", "zero": "at 0", "resample": "as in another picture"}.get(found.how, found.how)
-    ends = "" if found.interval_low is None or found.interval_high is None else f" ({two(found.interval_low)} to {two(found.interval_high)})"
+    known = found.interval_low is not None and found.interval_high is not None
+    ends = f" ({two(found.interval_low)} to {two(found.interval_high)})" if known else ""
     rank = "no controls" if found.p is None else f"p {two(found.p)} among {some(found.controls, 'control')}"
     verdict = "" if found.shown else ", no effect shown"
     return f"{two(found.effect)}{ends} nats {EFFECTS.get(found.measure, found.measure)}, switched off {how}, {rank}{verdict}"
