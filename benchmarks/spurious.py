@@ -140,7 +140,7 @@ def train(data: Drawn, epochs: int = 14) -> nn.Module:
     optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3, weight_decay=0.01)
     inputs, targets = prepared(data.pixels), torch.from_numpy(data.place)
     for _ in range(epochs):
-        for chosen in torch.randperm(len(inputs)).split(32):
+        for chosen in torch.split(torch.randperm(len(inputs)), 32):
             given = inputs[chosen]
             given = torch.where(torch.rand(len(chosen))[:, None, None, None] < 0.5, given.flip(3), given)
             loss = nn.functional.cross_entropy(network(given), targets[chosen])

@@ -72,7 +72,7 @@ def test_units_and_concepts_that_are_not_there_are_named(opened: Opened) -> None
             ablate_run(store, config, run, request, Quiet())
     for bad in ({"how": "half"}, {"images": 1}, {"together": True}, {"controls": -1}):
         with pytest.raises(UsageError):
-            AblateRequest(**bad)  # type: ignore[arg-type]
+            AblateRequest(**bad)
 
 
 @pytest.mark.parametrize("count", [2, 15, 16, 17, 40])
@@ -122,3 +122,15 @@ def test_a_planted_spurious_feature_is_found_and_taken_out(tmp_path: Path) -> No
     accuracy = {what: (before, after) for what, before, after in found.rows}
     before, after = accuracy["held out, squares outdoors"]
     assert found.iou > 0.2 and before < 0.6 and after > before + 0.15, found.lines()
+
+
+@pytest.mark.slow
+def test_detectors_of_the_embedded_network_matter_for_their_concepts_more_than_their_controls(tmp_path: Path) -> None:
+    config = resolve({}, None, home=tmp_path, device="cpu")
+    with Store.open(config.database_url) as store:
+        run = run_request(RunRequest(model="demo", data="demo", layers=("layer6",), limit=200), config, store, Quiet()).run
+        found = ablate_run(store, config, run.id, AblateRequest(top=6), Quiet()).effects
+    own = [each for each in found if each.measure == "concept_loss" and each.effect is not None]
+    shown = [each for each in own if each.shown]
+    assert len(own) >= 5 and len(shown) >= len(own) / 2, [(each.members, each.concept, each.effect, each.p) for each in own]
+    assert np.mean([each.effect for each in own if each.effect is not None]) > 0.02

@@ -88,7 +88,10 @@ def test_the_effect_is_the_contrast_beyond_that_of_the_controls() -> None:
     random = np.random.default_rng(1)
     held = np.arange(200) % 2 == 0
     units = np.stack([held * 2.0, ~held * 2.0, random.random(200)], axis=1)
-    answer = lambda off: units[:, 0] * (off != 0)  # noqa: E731
+
+    def answer(off: int | None) -> np.ndarray:
+        return np.asarray(units[:, 0] * (off != 0))
+
     plain = np.logaddexp(0, np.where(held, -answer(None), answer(None)))
     tested, other = (np.logaddexp(0, np.where(held, -answer(off), answer(off))) for off in (0, 1))
     found = effect(plain, tested, np.stack([other] * 20), held, np.arange(200))
@@ -158,7 +161,10 @@ def test_controls_are_eligible_different_and_nearer_than_the_rest(size: int) -> 
     for units in found.sets:
         assert len(set(units)) == size and eligible[list(units)].all() and not set(units) & set(members)
     assert found == matched_controls(members, eligible, features, ("a", "b", "c"), count=20)
-    distance = lambda units: float(np.linalg.norm(features[list(units)].mean(axis=0) - features[list(members)].mean(axis=0)))  # noqa: E731
+
+    def distance(units: tuple[int, ...]) -> float:
+        return float(np.linalg.norm(features[list(units)].mean(axis=0) - features[list(members)].mean(axis=0)))
+
     pool = [unit for unit in np.flatnonzero(eligible) if unit not in members]
     assert np.mean([distance(units) for units in found.sets]) < np.mean([distance((unit,)) for unit in pool])
     for each, column in zip(found.balance, range(3), strict=True):
