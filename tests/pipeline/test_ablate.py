@@ -118,7 +118,7 @@ def test_an_edited_checkpoint_is_written_loaded_anew_and_compared(
 
 @pytest.mark.slow
 def test_a_planted_spurious_feature_is_found_and_taken_out(tmp_path: Path) -> None:
-    found = spurious(tmp_path, training=400, held_out=200)
+    found = spurious(tmp_path, training=160, held_out=80)
     accuracy = {what: (before, after) for what, before, after in found.rows}
     before, after = accuracy["held out, squares outdoors"]
     assert found.iou > 0.2 and before < 0.6 and after > before + 0.15, found.lines()
