@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dissect.config import Config, resolve
+from dissect.pipeline.ablate import AblateRequest, ablate_run
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.report import write_run_report
 from dissect.pipeline.request import RunRequest
@@ -24,7 +25,7 @@ from dissect.pipeline.run import RunOutcome, run_request
 from dissect.pipeline.verify import verify_run
 from dissect.pipeline.verify_request import VerifyRequest
 from dissect.probe.progress import progress_for
-from dissect.store import LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
+from dissect.store import AblationView, LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
 
 if TYPE_CHECKING:
     import pandas
@@ -145,6 +146,19 @@ class Run:
         """
         progress = progress_for(sys.stderr, quiet=quiet)
         return compose_run(self.store, self.config, self.record.id, ComposeRequest(**settings), progress).layers
+
+    def ablate(self, *, quiet: bool = False, **settings: Any) -> tuple[AblationView, ...]:
+        """Switch units off and measure what the network loses; `settings` are the fields of `dissect.pipeline.ablate.AblateRequest`.
+
+        Returns the effects; the run keeps them, and `effects` gives all it has.
+        """
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return ablate_run(self.store, self.config, self.record.id, AblateRequest(**settings), progress).effects
+
+    @property
+    def effects(self) -> tuple[AblationView, ...]:
+        """What switching units off did, of every ablation of this run."""
+        return tuple(self.store.ablations(self.record.id))
 
     def verify(self, *, quiet: bool = False, **settings: Any) -> tuple[LayerMethod, ...]:
         """Test the labels: against chance, held out, with intervals, and against rotated axes; `settings` are the fields of
