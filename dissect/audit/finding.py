@@ -97,8 +97,10 @@ class WordCounts:
 
     source: what was read. units: units with a description; texts: descriptions. whole, lemma, substring: units.
     missed: words that the lemma rule finds and the whole-word rule loses, with the number of texts. false_hits: words that only the
-    substring rule finds, with the number of texts. agreement: of the units that any annotator flags, how many are flagged by at least
-    1, 2, ... annotators. annotators: most descriptions a unit has.
+    substring rule finds, with the number of texts. set_aside: phrases in which the words mean something else, with the number of texts.
+    groups: group of the lexicon -> units. annotators: most descriptions a unit has. agreement: how many units are flagged by at least 1,
+    2, ... of their annotators. kappa: Fleiss' kappa, None where units have one description or not the same number. examples: (layer,
+    unit, text) of flagged units.
     """
 
     lexicon: str
@@ -110,15 +112,22 @@ class WordCounts:
     substring: int
     missed: tuple[tuple[str, int], ...] = ()
     false_hits: tuple[tuple[str, int], ...] = ()
+    set_aside: tuple[tuple[str, int], ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
     annotators: int = 1
     agreement: tuple[int, ...] = ()
+    kappa: float | None = None
     examples: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two networks: how many units of each are flagged, and the difference of the shares (first - second) with interval and test."""
+    """Two networks: how many units of each are flagged, and the difference of the shares (first - second) with 95 % interval and test.
 
+    subject: the attribute, concept or lexicon; kind: by which way of looking. q: over all comparisons of the audit.
+    """
+
+    kind: Kind
     subject: str
     first: str
     second: str
@@ -129,7 +138,8 @@ class Comparison:
     difference: float
     interval: tuple[float, float]
     p: float
-    rule: str = "two proportions, exact"
+    q: float | None = None
+    rule: str = "Fisher's exact test"
     text: str = ""
 
 

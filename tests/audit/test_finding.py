@@ -34,8 +34,9 @@ FINDINGS = st.builds(
 WHOLE = AuditReport(
     "demo", (Finding("mask", "layer6", 3, "face", "found", effect=0.1, effect_name="IoU"),), "other", ("all",), ("nothing",),
     (Family("response", 10, 1),), (Power("age", (60, 70), 0.4, "standardised difference"),),
-    (WordCounts("faces", "a.csv", 3, 9, 1, 2, 3, (("heads", 2),), (("surface", 1),), 3, (2, 1, 0), (("layer1", 3, "a head"),)),),
-    (Comparison("faces", "a", "b", 10, 10, 3, 1, 0.2, (-0.1, 0.5), 0.3),), {"match": ["brightness"]},
+    (WordCounts("faces", "a.csv", 3, 9, 1, 2, 3, (("heads", 2),), (("surface", 1),), (("head of lettuce", 1),),
+                (("face", 2),), 3, (2, 1, 0), 0.4, (("layer1", 3, "a head"),)),),
+    (Comparison("description", "faces", "a", "b", 10, 10, 3, 1, 0.2, (-0.1, 0.5), 0.3),), {"match": ["brightness"]},
 )  # fmt: skip
 
 
