@@ -23,10 +23,13 @@ from dissect.store.records import (
 )
 from dissect.store.store import Store, connect
 from dissect.store.views import (
+    AuditRecord,
     CacheStage,
     ConceptScoreView,
     ConceptView,
     ExemplarView,
+    FindingFilter,
+    FindingView,
     LabelView,
     LayerSummary,
     RunRecord,
@@ -39,6 +42,7 @@ from dissect.store.views import (
 )
 
 __all__ = [
+    "AuditRecord",
     "CacheStage",
     "CheckpointRecord",
     "ConceptEdge",
@@ -51,6 +55,8 @@ __all__ = [
     "DetectorSummary",
     "ExemplarEntry",
     "ExemplarView",
+    "FindingFilter",
+    "FindingView",
     "FormulaResult",
     "ImageEntry",
     "LabelEntry",

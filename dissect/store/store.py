@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import formulas, layers, results, revisions, runs, schema_version, units, write
+from dissect.store import audits, formulas, layers, results, revisions, runs, schema_version, units, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     CheckpointRecord,
@@ -33,8 +34,11 @@ from dissect.store.records import (
     RunSpec,
 )
 from dissect.store.views import (
+    AuditRecord,
     CacheStage,
     ConceptView,
+    FindingFilter,
+    FindingView,
     LayerSummary,
     RunRecord,
     SkippedView,
@@ -185,6 +189,31 @@ class Store:
         """Which later methods are done for which layers of a run. Scoring a layer again takes its methods away with their labels."""
         with reading(self._engine) as connection:
             return formulas.layer_methods(connection, run_id)
+
+    def write_audit(self, run_id: int, fingerprint: str, report: AuditReport) -> AuditRecord:
+        """Write an audit of a run; one with the same fingerprint (of its settings) is replaced and keeps its number.
+
+        Raises:
+            NotFoundError: no such run.
+            StoreError: a finding names a unit that the run does not have.
+        """
+        with writing(self._engine) as connection:
+            return audits.write_audit(connection, run_id, fingerprint, report)
+
+    def audits(self, run: int | str | None = None) -> list[AuditRecord]:
+        """Audits, newest first; of one run if it is named."""
+        with reading(self._engine) as connection:
+            return audits.audits(connection, run)
+
+    def audit(self, number: int) -> tuple[AuditRecord, AuditReport]:
+        """One audit by number, with its report as it was written; `NotFoundError` lists those there are."""
+        with reading(self._engine) as connection:
+            return audits.audit(connection, number)
+
+    def findings(self, filters: FindingFilter | None = None) -> list[FindingView]:
+        """Findings of all audits that pass the filters, newest audit first."""
+        with reading(self._engine) as connection:
+            return audits.findings(connection, filters or FindingFilter())
 
     def write_skipped(self, run_id: int, skipped: Iterable[tuple[str, str]]) -> None:
         """Replace the list of (key, reason) of images that this run left out."""
