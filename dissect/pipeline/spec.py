@@ -27,9 +27,7 @@ SCORING = 2
 """Raised whenever the same counts are scored or stored differently: part of every run's fingerprint."""
 
 
-def probe_again(
-    store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0
-) -> Probed:
+def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0) -> Probed:
     """Compute what the cache lacks of a run. The database's results stay as they are.
 
     Raises:
