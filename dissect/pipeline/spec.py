@@ -27,7 +27,9 @@ SCORING = 2
 """Raised whenever the same counts are scored or stored differently: part of every run's fingerprint."""
 
 
-def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0) -> Probed:
+def probe_again(
+    store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0
+) -> Probed:
     """Compute what the cache lacks of a run. The database's results stay as they are.
 
     Raises:
@@ -45,7 +47,8 @@ def probe_again(store: Store, config: Config, reference: str, progress: Progress
             f"dissect run {request.model} --data {request.data}."
         )
     settings = replace(probe_settings(request, config, layers, workers), activation_ranges=activation_ranges)
-    return Probed(data.vocabulary, probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress))
+    result = probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
+    return Probed(data.vocabulary, result, data.records, network, request)
 
 
 def run_spec(

@@ -141,7 +141,7 @@ def test_the_first_page_says_what_was_run_and_what_is_not_shown(report: Path) ->
 def test_settings_are_written_as_a_person_writes_them(tmp_path: Path) -> None:
     settings = {"a": None, "b": True, "c": ["conv1", "conv2"], "d": [], "e": 0.005, "f": {"deep": [1, None]}}
     words = words_of(small((), settings=settings), tmp_path, "index.html")
-    assert 'a not set b yes c conv1, conv2 d none e 0.005 f {"deep": [1, null]}'.replace(" ", "") in words.replace(" ", "")
+    assert "a not set b yes c conv1, conv2 d none e 0.005 f {\"deep\": [1, null]}".replace(" ", "") in words.replace(" ", "")
 
 
 def test_nothing_that_was_not_tested_is_bold(parsed: dict[Path, Page]) -> None:

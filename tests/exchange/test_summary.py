@@ -111,7 +111,7 @@ def test_bars_of_a_layer_share_one_scale() -> None:
     further = ReportLabel("road", category="scene", score=0.1)
     weak = ReportUnit(0, "ok", label=ReportLabel("car", category="object", score=0.1), runners=(further,))
     layer = ReportLayer("conv", (weak, ReportUnit(1, "ok", label=ReportLabel("sky", score=0.4))))
-    ((_, (bar,)),) = runner_bars(weak, layer_facts(layer).top)
+    (_, (bar,)), = runner_bars(weak, layer_facts(layer).top)
     assert bar.share == 25.0
 
 
