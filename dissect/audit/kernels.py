@@ -1,6 +1,6 @@
-"""The one compiled loop of the audit: AUROC under many sets of row weights, from an order that is sorted once.
+"""Compiled loops of the audit: AUROC under many sets of row weights from an order that is sorted once, and random subsets of rows.
 
-Each unit is worked on by one thread and writes only its own row, so the number of threads changes no result.
+Each unit, or draw, is worked on by one thread and writes only its own row, so the number of threads changes no result.
 """
 
 from __future__ import annotations
@@ -48,3 +48,29 @@ def weighted_auroc(
             pairs = total[draw] * below[draw]
             result[unit, draw] = np.float32(wins[draw] / pairs) if pairs > 0 else np.float32(np.nan)
     return result
+
+
+@compiled(parallel=False)
+def mixed(state: np.uint64) -> np.uint64:
+    """A well mixed 64-bit number from another. Source: splitmix64, Steele, Lea & Flood 2014."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+@compiled(parallel=True)
+def draw_subsets(labels: NDArray[np.float32], rows: NDArray[np.int64], chosen: int, seed: np.uint64, first: int) -> None:
+    """Write 1 into `chosen` of the columns `rows` of every line of labels (B, n), all subsets equally likely; the rest is left.
+
+    Line b is draw number first + b: it depends on that and on the seed only. Source: partial shuffle of Fisher and Yates.
+    """
+    step = np.uint64(0x9E3779B97F4A7C15)
+    for line in numba.prange(len(labels)):
+        state = mixed(mixed(seed + step) ^ (np.uint64(first + line) * step))
+        deck = rows.copy()
+        for place in range(chosen):
+            state += step
+            left = np.uint64(len(deck) - place)
+            other = place + np.int64(((mixed(state) >> np.uint64(32)) * left) >> np.uint64(32))
+            deck[place], deck[other] = deck[other], deck[place]
+            labels[line, deck[place]] = np.float32(1.0)

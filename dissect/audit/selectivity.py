@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from dissect.audit import kernels
 from dissect.errors import ActivationError, ShapeError
+from dissect.probe.kernels import threads_for
 
 Float64 = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], NDArray[np.float32]]
@@ -84,16 +86,21 @@ def permuted(ranks: Float64, side: NDArray[np.bool_], member: NDArray[np.int64],
     if not (len(ranks) == len(side) == len(member)):
         raise ShapeError(f"{len(ranks)} rows of ranks, {len(side)} sides and {len(member)} members are not of the same rows.")
     double = _double(member)
-    single = np.flatnonzero(~np.isin(np.arange(len(side)), double.ravel()))
+    single = np.flatnonzero(~np.isin(np.arange(len(side)), double.ravel())).astype(np.int64)
     expected = side.astype(np.float64)
     expected[single] = side[single].mean() if len(single) else 0.0
     expected[double.ravel()] = 0.5
 
+    chosen = int(side[single].sum())
+
     def draw(random: np.random.Generator, count: int) -> NDArray[np.float32]:
         labels = np.zeros((count, len(side)), np.float32)
-        labels[:, single] = random.permuted(np.tile(side[single].astype(np.float32), (count, 1)), axis=1)
-        heads = random.integers(0, 2, (count, len(double))).astype(np.float32)
-        labels[:, double[:, 0]], labels[:, double[:, 1]] = heads, 1 - heads
+        start = np.uint64(random.integers(0, 2**63))
+        with threads_for(count * len(single)):
+            kernels.draw_subsets(labels, single, chosen, start, 0)
+        if len(double):
+            heads = random.integers(0, 2, (count, len(double))).astype(np.float32)
+            labels[:, double[:, 0]], labels[:, double[:, 1]] = heads, 1 - heads
         return labels
 
     return sequential(ranks, side.astype(np.float64), expected, draw, most=most, seed=seed)
@@ -122,7 +129,7 @@ def sequential(scores: Float64, observed: Float64, expected: Float64, draw: Draw
     p, draws, hits = np.ones(units), np.zeros(units, np.int64), np.zeros(units, np.int64)
     alive, done, random = np.arange(units), 0, np.random.default_rng(seed)
     while len(alive) and done < most:
-        count = min(most - done, max(2 * ENOUGH, _BLOCK // max(len(scores) + len(alive), 1)) if done else 4 * ENOUGH)
+        count = min(most - done, max(done, 4 * ENOUGH), max(2 * ENOUGH, _BLOCK // max(len(scores) + len(alive), 1)))
         beyond = np.abs(draw(random, count).astype(work.dtype, copy=False) @ work[:, alive] - middle[alive]) >= distance[alive] - 1e-3
         total = hits[alive] + beyond.sum(axis=0)
         over = np.flatnonzero(total >= ENOUGH)
