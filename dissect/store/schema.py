@@ -2,6 +2,7 @@
 
     model ─ checkpoint ─ layer ─ unit        dataset ─ image        category ─ concept ─ concept_edge
                   └──────── run ────┘ (unit_stat, label, unit_concept, exemplar: of a unit in a run; run_layer; layer_method; skipped)
+                             │          └─ ablation (units of a layer, switched off)
                              └─ run_stage ─ stage ─ shard
 
 Deleting a run takes its rows along; a model, a data set or a concept that is in use cannot be deleted.
@@ -201,3 +202,18 @@ exemplar = Table(
     Column("mask", LargeBinary, nullable=False), Column("mask_height", Integer), Column("mask_width", Integer),
     Index(None, "unit_id"), Index(None, "image_id"),
 )  # fmt: skip
+
+ablation = Table(
+    "ablation", metadata, _id(), _to("run", owner=True), _to("layer"), _to("unit", null=True), _text("members"),
+    _to("concept", null=True), Column("how", CleanText, nullable=False), Column("dose", Real, nullable=False),
+    Column("measure", CleanText, nullable=False), Column("effect", Real), Column("interval_low", Real), Column("interval_high", Real),
+    Column("control_mean", Real), Column("controls", Integer, nullable=False), Column("p", Real), Column("q", Real),
+    Column("balance", JsonText, nullable=False), Column("details", JsonText, nullable=False),
+    UniqueConstraint("run_id", "layer_id", "members", "concept_id", "how", "dose", "measure"), _one_of("how", "mean", "zero", "resample"),
+    CheckConstraint("dose BETWEEN 0 AND 1", name="dose"), CheckConstraint("controls >= 0", name="controls"),
+    CheckConstraint("p BETWEEN 0 AND 1", name="p"), CheckConstraint("q BETWEEN 0 AND 1", name="q"),
+    Index(None, "layer_id"), Index(None, "unit_id"), Index(None, "concept_id"), Index(None, "q"),
+)  # fmt: skip
+"""What happens to the network when units of a layer are switched off. unit_id: where it is one unit; members: their indices, "3,17".
+
+dose: the share of the activation that is left, 0 for none. balance, details: of the controls, as plain data."""
