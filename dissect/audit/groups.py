@@ -184,7 +184,9 @@ def _against(
     made = []
     for kind in kinds if every or len(kinds) > 2 else kinds[:1]:
         other = kinds[1] if len(kinds) == 2 else "the rest"
-        made.append(_contrast(of, subject, kind, other if other != kind else kinds[0], image, values[image] == kind, uses, lacking, minimum))
+        made.append(
+            _contrast(of, subject, kind, other if other != kind else kinds[0], image, values[image] == kind, uses, lacking, minimum)
+        )
     return made
 
 

@@ -89,7 +89,13 @@ def noise(random: np.random.Generator, person: NDArray[np.intp], units: int, fac
 
 def rules(**more: object) -> Rules:
     """How planted units are audited: three attributes, cells of two, matched on brightness."""
-    settings: dict[str, object] = {"attributes": ATTRIBUTES, "crossed": (CROSSED,), "confounders": ("brightness",), "bootstrap": 0}
+    settings: dict[str, object] = {
+        "attributes": ATTRIBUTES,
+        "crossed": (CROSSED,),
+        "confounders": ("brightness",),
+        "bootstrap": 0,
+        "draws": 20_000,
+    }
     return Rules(**(settings | more))  # type: ignore[arg-type]
 
 

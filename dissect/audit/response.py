@@ -94,7 +94,9 @@ class Selectivity:
     present: int
 
 
-def audit_responses(responses: Mapping[str, NDArray[Any]], of: Subjects, rules: Rules | None = None, kind: Kind = "response") -> Selectivity:
+def audit_responses(
+    responses: Mapping[str, NDArray[Any]], of: Subjects, rules: Rules | None = None, kind: Kind = "response"
+) -> Selectivity:
     """Test every unit of every layer for every attribute.
 
     responses: layer -> (n, U) one number for each image of `of` and unit, such as the maximum inside the face (`responses.unit_responses`)
