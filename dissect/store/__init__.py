@@ -2,6 +2,7 @@
 
 from dissect.store.database import redacted
 from dissect.store.records import (
+    AblationEntry,
     CheckpointRecord,
     ConceptEdge,
     ConceptEntry,
@@ -23,6 +24,7 @@ from dissect.store.records import (
 )
 from dissect.store.store import Store, connect
 from dissect.store.views import (
+    AblationView,
     AuditRecord,
     CacheStage,
     ConceptScoreView,
@@ -42,6 +44,8 @@ from dissect.store.views import (
 )
 
 __all__ = [
+    "AblationEntry",
+    "AblationView",
     "AuditRecord",
     "CacheStage",
     "CheckpointRecord",

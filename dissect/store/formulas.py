@@ -25,7 +25,7 @@ def write_formulas(
     """
     _check(done, results, methods)
     run = find_run(connection, run_id)
-    layer_id = _layer_id(connection, run_id, done.layer)
+    layer_id = layer_id_of(connection, run_id, done.layer)
     ids = find_ids(connection, run, layer_id, done.layer)
     freed = _remove(connection, run_id, layer_id, methods)
     entries = [(result.index, entry) for result in results for entry in result.labels]
@@ -62,7 +62,8 @@ def _lacking(result: FormulaResult) -> str:
     return "the label they are of" if result.mask_size is not None else "their size"
 
 
-def _layer_id(connection: Connection, run_id: int, name: str) -> int:
+def layer_id_of(connection: Connection, run_id: int, name: str) -> int:
+    """The number of a layer of a run; `NotFoundError` lists those it has."""
     here, layer = schema.run_layer, schema.layer
     query = select(layer.c.name, layer.c.id).join(here, here.c.layer_id == layer.c.id).where(here.c.run_id == run_id)
     there = {row.name: int(row.id) for row in connection.execute(query)}

@@ -18,9 +18,10 @@ from sqlalchemy import Engine
 
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import audits, formulas, layers, results, revisions, runs, schema_version, units, write
+from dissect.store import ablations, audits, formulas, layers, results, revisions, runs, schema_version, units, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
+    AblationEntry,
     CheckpointRecord,
     ConceptEdge,
     ConceptEntry,
@@ -34,6 +35,7 @@ from dissect.store.records import (
     RunSpec,
 )
 from dissect.store.views import (
+    AblationView,
     AuditRecord,
     CacheStage,
     ConceptView,
@@ -214,6 +216,20 @@ class Store:
         """Findings of all audits that pass the filters, newest audit first."""
         with reading(self._engine) as connection:
             return audits.findings(connection, filters or FindingFilter())
+
+    def write_ablations(self, run_id: int, layer: str, entries: Sequence[AblationEntry]) -> None:
+        """Add effects of switching units off to a layer of a run; those of the same units, concept and way are replaced.
+
+        Raises:
+            NotFoundError: no such run, or the run does not have this layer. StoreError: a unit or a concept is unknown.
+        """
+        with writing(self._engine) as connection:
+            ablations.write_ablations(connection, run_id, layer, entries)
+
+    def ablations(self, run_id: int, layer: str | None = None) -> list[AblationView]:
+        """Effects of switching units off, of one layer or of all."""
+        with reading(self._engine) as connection:
+            return ablations.ablations(connection, run_id, layer)
 
     def write_skipped(self, run_id: int, skipped: Iterable[tuple[str, str]]) -> None:
         """Replace the list of (key, reason) of images that this run left out."""

@@ -187,6 +187,33 @@ class UnitView:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationView:
+    """What switching units of a layer off does; the fields of `records.AblationEntry`. concept: (category, name)."""
+
+    id: int
+    layer: str
+    members: tuple[int, ...]
+    concept: tuple[str, str] | None
+    how: str
+    dose: float
+    measure: str
+    effect: float | None
+    interval_low: float | None
+    interval_high: float | None
+    control_mean: float | None
+    controls: int
+    p: float | None
+    q: float | None
+    balance: Mapping[str, Plain]
+    details: Mapping[str, Plain]
+
+    @property
+    def shown(self) -> bool:
+        """Whether an effect beyond that of the controls was shown."""
+        return self.details.get("shown") is True
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSummary:
     """One layer of one run in numbers. states: unit state -> number of units. detectors etc. are None where nothing was scored."""
 

@@ -89,7 +89,7 @@ def test_both_databases_get_the_same_schema(sqlite_url: str, postgres_url: str) 
         with Store.open(url) as store:
             described.append(described_schema(store.engine))
     assert described[0] == described[1]
-    assert len(described[0]) == 26
+    assert set(described[0]) >= set(metadata.tables)
 
 
 def described_schema(engine: Engine) -> dict[str, Any]:
