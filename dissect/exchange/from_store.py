@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dissect.exchange.formulas import METHOD, PARTS, report_formula
 from dissect.exchange.summary import category_place
+from dissect.exchange.tested import report_tests
 from dissect.exchange.view import LabelKind, ReportExemplar, ReportImage, ReportLabel, ReportLayer, ReportRun, ReportUnit
 from dissect.store import Store
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
@@ -159,6 +160,7 @@ def _label(label: LabelView) -> ReportLabel:
         q=label.q,
         detector=bool(label.detector),
         images=label.images,
+        tests=report_tests(label),
     )
 
 

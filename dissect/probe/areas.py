@@ -94,10 +94,24 @@ class Pairs:
 def category_areas(pairs: Pairs, labels: LabelShard, inside: Content, profile: Profile, units: int) -> Int64:
     """(U, K) active pixels that count as A for concepts of a category, by the profile's rule."""
     categories = labels.annotated.shape[1]
-    weights = _areas(pairs, inside, profile, categories) * _counting(pairs, labels, inside, profile)
+    weights = pair_areas(pairs, labels, inside, profile)
     areas = [np.bincount(pairs.unit, weights[:, category], minlength=units) for category in range(categories)]
     # bincount adds in float64, which holds every pixel count below 2**53 exactly.
     return np.stack(areas, axis=1).astype(np.int64) if areas else np.zeros((units, 0), np.int64)
+
+
+def pair_areas(pairs: Pairs, labels: LabelShard, inside: Content, profile: Profile) -> Int64:
+    """(M, K) what each pair adds to `category_areas`."""
+    return _areas(pairs, inside, profile, labels.annotated.shape[1]) * _counting(pairs, labels, inside, profile)
+
+
+def lonely_areas(pairs: Pairs, labels: LabelShard, inside: Content, vocabulary: Vocabulary, profile: Profile, concept: Int64) -> Int64:
+    """(M,) what each pair adds to `extra_areas` for one concept a pair (M,), id 1..C; 0 under other rules than `annotated`."""
+    if profile.area != "annotated" or not len(pairs.image):
+        return np.zeros(len(pairs.image), np.int64)
+    category = primary_categories(vocabulary)[concept]
+    areas = _areas(pairs, inside, profile, labels.annotated.shape[1])[np.arange(len(concept)), category]
+    return areas * (inside.present[pairs.image, concept] & ~labels.annotated[pairs.image, category])
 
 
 def extra_areas(pairs: Pairs, inside: Content, labels: LabelShard, vocabulary: Vocabulary, profile: Profile) -> tuple[Int64, Int64, Int64]:
