@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dissect.audit.finding import AuditReport, Comparison, Finding
+from dissect.audit.finding import AuditReport, Finding
 from dissect.audit.gate import Clause, Verdict, judge
 from dissect.audit.lexicon import Lexicon, lexicon, names
 from dissect.audit.masks import audit_masks
@@ -20,6 +21,9 @@ from dissect.fingerprint import Plain, fingerprint
 from dissect.pipeline.audit_units import RunUnits, concepts_for, run_units
 from dissect.probe.progress import Progress
 from dissect.store import AuditRecord, Store
+
+if TYPE_CHECKING:
+    from dissect.pipeline.probed import Probed
 
 AUDITING = 1
 """Version of the rules; part of an audit's fingerprint."""
@@ -78,24 +82,14 @@ def audit_run(
     _check(request)
     units = run_units(store, reference)
     other = run_units(store, against) if against is not None else None
-    report = _joined(request, units, other, [_words_and_masks(request, units, other)])
+    parts = [_words_and_masks(request, units, other)]
     probed = None
     if request.attributes or (request.redact and pages):
-        from dissect.pipeline.spec import probe_again
-
-        probed = probe_again(store, config, str(units.record.id), progress, workers)
+        probed = _probed(store, config, units, progress, workers)
     if request.attributes and probed is not None:
-        from dissect.pipeline.audit_groups import audit_groups, compare_groups
-
-        parts = audit_groups(
-            units.name, probed, request.attributes, request.match, seed=request.seed, effect=request.effect, workers=workers
-        )
-        compared: list[Comparison] = []
-        if other is not None:
-            second = probe_again(store, config, str(other.record.id), progress, workers)
-            compared = compare_groups((units.name, other.name), probed, second, request.attributes, seed=request.seed)
-        extra = AuditReport(units.name, comparisons=tuple(compared))
-        report = _joined(request, units, other, [_words_and_masks(request, units, other), *parts, extra])
+        second = _probed(store, config, other, progress, workers) if other is not None else None
+        parts += _by_groups(request, units, probed, other, second, workers)
+    report = _joined(request, units, other, parts)
     verdicts = judge(clauses, report)
     record = store.write_audit(units.record.id, _fingerprint(report, units, other), report)
     if not pages:
@@ -125,6 +119,25 @@ def audit_files(
     report = dataclasses.replace(report, settings=settings)
     verdicts = judge(clauses, report)
     return AuditOutcome(report, None, verdicts, write_audit(report, folder, verdicts) if folder is not None else None)
+
+
+def _probed(store: Store, config: Config, units: RunUnits, progress: Progress, workers: int) -> Probed:
+    from dissect.pipeline.spec import probe_again  # loads torch, which an audit of words does not need
+
+    return probe_again(store, config, str(units.record.id), progress, workers)
+
+
+def _by_groups(
+    request: AuditRequest, units: RunUnits, probed: Probed, other: RunUnits | None, second: Probed | None, workers: int
+) -> list[AuditReport]:
+    from dissect.pipeline.audit_groups import audit_groups, compare_groups
+
+    asked = request.attributes, request.match
+    parts = audit_groups(units.name, probed, *asked, seed=request.seed, effect=request.effect, workers=workers)
+    if other is not None and second is not None:
+        compared = compare_groups((units.name, other.name), probed, second, request.attributes, seed=request.seed)
+        parts.append(AuditReport(units.name, comparisons=tuple(compared)))
+    return parts
 
 
 Described = tuple[str, Sequence[Description], int | None]

@@ -87,11 +87,8 @@ def _scores(view: UnitView) -> Iterator[MaskScore]:
     measure = next((label.score_kind for label in known.values()), "iou")
     for concept in view.concepts if measure == "iou" else ():
         label = known.get((concept.category, concept.name))
-        ends = (
-            None
-            if label is None or label.interval_low is None or label.interval_high is None
-            else (label.interval_low, label.interval_high)
-        )
+        low, high = (None, None) if label is None else (label.interval_low, label.interval_high)
+        ends = None if low is None or high is None else (low, high)
         q = None if label is None else label.q
         if concept.score is not None:
             yield MaskScore(view.layer, view.index, concept.name, concept.score, q, ends, concept.images)
