@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from dissect.errors import DataError
 from dissect.fingerprint import Plain
@@ -16,6 +16,7 @@ Kind: TypeAlias = Literal["description", "response", "effect", "mask"]
 State: TypeAlias = Literal["found", "not found", "not testable"]
 KINDS: tuple[str, ...] = get_args(Kind)
 STATES: tuple[str, ...] = get_args(State)
+Record = TypeVar("Record")
 FORMAT = 1
 """Version of the plain form."""
 
@@ -212,14 +213,14 @@ def _fields(kind: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
     return dict(plain)
 
 
-def _made(kind: Any, values: Mapping[str, Any]) -> Any:
+def _made(kind: type[Record], values: Mapping[str, Any]) -> Record:
     try:
         return kind(**values)
     except TypeError as error:
         raise DataError(f"{kind.__name__}: {error}.") from error
 
 
-def _tupled(kind: Any, plain: Mapping[str, Any]) -> Any:
+def _tupled(kind: type[Record], plain: Mapping[str, Any]) -> Record:
     """A flat record whose lists are tuples."""
     return _made(kind, {name: _deep(value) for name, value in _fields(kind, plain).items()})
 

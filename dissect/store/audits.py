@@ -91,7 +91,8 @@ def findings(connection: Connection, filters: FindingFilter) -> list[FindingView
 def _units(connection: Connection, checkpoint_id: int) -> dict[tuple[str, int], int]:
     unit, layer = schema.unit, schema.layer
     query = select(layer.c.name, unit.c.index, unit.c.id).join(layer, layer.c.id == unit.c.layer_id)
-    return {(row.name, row.index): int(row.id) for row in connection.execute(query.where(layer.c.checkpoint_id == checkpoint_id))}
+    rows = connection.execute(query.where(layer.c.checkpoint_id == checkpoint_id))
+    return {(name, index): number for name, index, number in rows.tuples()}
 
 
 def _row(units: Mapping[tuple[str, int], int], position: int, finding: Finding) -> dict[str, Any]:

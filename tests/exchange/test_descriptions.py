@@ -19,7 +19,8 @@ def test_either_name_of_the_text_is_read_and_further_columns_do_not_matter(tmp_p
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("", "needs the columns"), ("layer,unit\na,1\n", "description"), ("layer,unit,label\na,-1,x\n", "line 2"), ("layer,unit,label\n,1,x\n", "line 2"),
+    ("", "needs the columns"), ("layer,unit\na,1\n", "description"), ("layer,unit,label\na,-1,x\n", "line 2"),
+    ("layer,unit,label\n,1,x\n", "line 2"),
     ("layer,unit,label\na,1,x\na,2\n", "line 3"), ("layer,unit,label\na,1.5,x\n", "1.5"), ("layer,unit,label\na,99999999,x\n", "line 2"),
 ])  # fmt: skip
 def test_a_malformed_table_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -19,8 +19,8 @@ from dissect.errors import NotFoundError, UsageError
 from dissect.pipeline.audit import AuditRequest, audit_files, audit_run
 from dissect.pipeline.audit_units import concepts_for
 from dissect.pipeline.request import RunRequest
-from dissect.pipeline.run import run
-from dissect.probe.progress import Silent
+from dissect.pipeline.run import run_request
+from dissect.probe.progress import Quiet
 from dissect.store import ConceptView, FindingFilter, Store
 from tests.pipeline.tiny import DATA, write_data, write_model
 
@@ -52,14 +52,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Conf
     config = resolve({"DISSECT_HOME": str(folder / "home")})
     with Store.open(config.database_url) as store:
         request = RunRequest(model=str(write_model(folder)), data=str(faces(folder / "data")))
-        run(store, config, request, Silent())
+        run_request(request, config, store, Quiet())
         yield store, config
 
 
 def test_the_planted_unit_is_found_by_word_mask_and_response_and_no_other(home: tuple[Store, Config]) -> None:
     store, config = home
     request = AuditRequest(("group", "side", "few"), lexicons=("faces",), masks=("face", "skin"))
-    outcome = audit_run(store, config, "latest", request, Silent(), clauses=parse("group effect >= 0.9; side; skin untestable"))
+    outcome = audit_run(store, config, "latest", request, Quiet(), clauses=parse("group effect >= 0.9; side; skin untestable"))
     found = {(each.kind, each.subject, each.unit) for each in outcome.report.findings if each.found}
     assert found >= {("description", "faces", 0), ("mask", "face", 0), ("response", "group", 0)}
     assert {unit for _, _, unit in found} == {0} and not any(subject == "side" for _, subject, _ in found)
@@ -72,8 +72,8 @@ def test_the_planted_unit_is_found_by_word_mask_and_response_and_no_other(home: 
 def test_the_audit_stands_in_the_database_and_again_is_the_same(home: tuple[Store, Config]) -> None:
     store, config = home
     request = AuditRequest(("group",), lexicons=("faces",), masks=("face",))
-    first = audit_run(store, config, "latest", request, Silent(), pages=False)
-    again = audit_run(store, config, "latest", request, Silent(), pages=False)
+    first = audit_run(store, config, "latest", request, Quiet(), pages=False)
+    again = audit_run(store, config, "latest", request, Quiet(), pages=False)
     assert first.record and again.record and first.record.id == again.record.id and first.page is None
     assert store.audit(first.record.id)[1].as_plain() == again.report.as_plain()
     flagged = store.findings(FindingFilter(audit=first.record.id, unit=0, state="found"))
@@ -82,7 +82,7 @@ def test_the_audit_stands_in_the_database_and_again_is_the_same(home: tuple[Stor
 
 def test_a_run_against_itself_differs_in_nothing(home: tuple[Store, Config]) -> None:
     store, config = home
-    outcome = audit_run(store, config, "latest", AuditRequest(("group",), masks=("face",)), Silent(), against="latest", pages=False)
+    outcome = audit_run(store, config, "latest", AuditRequest(("group",), masks=("face",)), Quiet(), against="latest", pages=False)
     assert outcome.report.comparisons and {each.difference for each in outcome.report.comparisons} == {0.0}
     assert {each.kind for each in outcome.report.comparisons} == {"description", "mask", "response"}
 
@@ -92,7 +92,7 @@ def test_redacted_pictures_hold_no_face(home: tuple[Store, Config], tmp_path: Pa
     request = AuditRequest(lexicons=("faces",), masks=("face",), redact=True)
     for redacted in (False, True):
         chosen = request if redacted else AuditRequest(lexicons=("faces",), masks=("face",))
-        outcome = audit_run(store, config, "latest", chosen, Silent(), folder=tmp_path / str(redacted))
+        outcome = audit_run(store, config, "latest", chosen, Quiet(), folder=tmp_path / str(redacted))
         assert outcome.page is not None
         pictures = re.findall(r'src="data:image/\w+;base64,([^"]+)"', outcome.page.read_text())
         assert pictures
@@ -105,13 +105,13 @@ def test_redacted_pictures_hold_no_face(home: tuple[Store, Config], tmp_path: Pa
 def test_what_makes_no_sense_is_refused(home: tuple[Store, Config]) -> None:
     store, config = home
     with pytest.raises(UsageError, match="--attribute"):
-        audit_run(store, config, "latest", AuditRequest(match=("brightness",)), Silent())
+        audit_run(store, config, "latest", AuditRequest(match=("brightness",)), Quiet())
     with pytest.raises(NotFoundError, match="group"):
-        audit_run(store, config, "latest", AuditRequest(("grup",)), Silent())
+        audit_run(store, config, "latest", AuditRequest(("grup",)), Quiet())
     with pytest.raises(NotFoundError, match="brightness"):
-        audit_run(store, config, "latest", AuditRequest(("group",), match=("light",)), Silent())
+        audit_run(store, config, "latest", AuditRequest(("group",), match=("light",)), Quiet())
     with pytest.raises(UsageError, match="no such thing"):
-        audit_run(store, config, "latest", AuditRequest(), Silent(), clauses=parse("grup"))
+        audit_run(store, config, "latest", AuditRequest(), Quiet(), clauses=parse("grup"))
 
 
 def test_a_table_is_audited_by_its_words_alone(tmp_path: Path) -> None:
