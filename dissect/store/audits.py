@@ -92,7 +92,7 @@ def _units(connection: Connection, checkpoint_id: int) -> dict[tuple[str, int], 
     unit, layer = schema.unit, schema.layer
     query = select(layer.c.name, unit.c.index, unit.c.id).join(layer, layer.c.id == unit.c.layer_id)
     rows = connection.execute(query.where(layer.c.checkpoint_id == checkpoint_id))
-    return {(name, index): number for name, index, number in rows.tuples()}
+    return {(str(row[0]), int(row[1])): int(row[2]) for row in rows}
 
 
 def _row(units: Mapping[tuple[str, int], int], position: int, finding: Finding) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def faces(folder: Path) -> Path:
     rows = ["image,group,side,few"]
     for index in range(IMAGES):
         group = "ab"[index // 3 % 2]
-        rows.append(f"{index:03d},{group},{'lr'[index // 6 % 2]},{'x' if index < 9 else 'y'}")
+        rows.append(f"images/{index:03d}.png,{group},{'lr'[index // 6 % 2]},{'x' if index < 9 else 'y'}")
         if index % 3 == 0 and group == "a":
             path = folder / "images" / f"{index:03d}.png"
             pixels = np.asarray(Image.open(path)).copy()
