@@ -1,8 +1,8 @@
 """Responses whose truth is known: units that answer to how drawn people look, among many that do not.
 
-People are drawn as the demo set draws them; each has one to three pictures. Units without a meaning are not white noise: they share factors,
-so that they correlate; they have something of the person, so that pictures of one person are alike; and they are cut off at zero as
-after a ReLU, with long tails. Brightness differs between the gender presentations, as where one group was photographed in a studio.
+People are drawn as the demo set draws them; each has one to three pictures. Units without a meaning are not white noise: they share
+factors, so that they correlate; they have something of the person, so that pictures of one person are alike; and they are cut off at
+zero as after a ReLU, with long tails. Brightness differs between the gender presentations, as where one group was photographed in a studio.
 Letters: n images, U units.
 """
 
