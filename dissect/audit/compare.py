@@ -66,8 +66,8 @@ def compare_counts(
         f"{contrast.value} (AUROC at least {margin:g} from 0.5); difference of the shares {difference:.3f} ({low:.3f} to {high:.3f})."
     )
     return Comparison(
-        "response", f"{contrast.subject}: {contrast.value}", *names, first.shape[1], second.shape[1], *counts, difference, (low, high), p,
-        None, "bootstrap over persons" if contrast.grouped else "bootstrap over images", text,
+        "response", f"{contrast.subject}: {contrast.value}", names[0], names[1], first.shape[1], second.shape[1], counts[0], counts[1],
+        difference, (low, high), p, None, "bootstrap over persons" if contrast.grouped else "bootstrap over images", text,
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ class Contrast:
     def rows_of(self, values: NDArray[Any]) -> NDArray[Any]:
         """(R, U) from (n, U): the mean of each row's images, in the same type."""
         if len(self.row) == len(self.side) and (self.row == np.arange(len(self.row))).all():
-            return values[self.image]
+            return np.asarray(values[self.image])
         sums = self._sums()
         return np.asarray((sums @ values[self.image].astype(np.float64)) / sums.sum(axis=1)[:, None]).astype(values.dtype)
 

@@ -25,8 +25,8 @@ BALANCE = 0.1
 class Matching:
     """first, second (P,): rows of the pairs. before, after: standardised difference of every confounder, without and with matching.
 
-    lost: rows of the smaller group without a partner, and the rows of both that lack a confounder. score (n,): what the caliper was applied to,
-    in its standard deviations.
+    lost: rows of the smaller group without a partner, and the rows of both that lack a confounder. score (n,): what the caliper was
+    applied to, in its standard deviations.
     """
 
     first: NDArray[np.intp]
@@ -62,7 +62,7 @@ def match(
         if len(column) != len(side):
             raise ShapeError(f"confounder {name} has {len(column)} values for {len(side)} rows.")
     columns = np.stack([np.asarray(column, np.float64) for column in numeric.values()], axis=1) if numeric else np.zeros((len(side), 0))
-    usable = np.isfinite(columns).all(axis=1)
+    usable = np.asarray(np.isfinite(columns).all(axis=1), np.bool_)
     scaled, score = _scaled(columns, side, usable)
     pairs = _closest(side & usable, ~side & usable, score, scaled, _strata(categorical, side, member), caliper)
     smaller = min(int((side & usable).sum()), int((~side & usable).sum()))

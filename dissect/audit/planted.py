@@ -1,18 +1,19 @@
 """Responses whose truth is known: units that answer to how drawn people look, among many that do not.
 
-People are drawn as the demo set draws them; each has one to three pictures. Units without a meaning are not white noise: they share factors,
-so that they correlate; they have something of the person, so that pictures of one person are alike; and they are cut off at zero as
-after a ReLU, with long tails. Brightness differs between the gender presentations, as where one group was photographed in a studio.
+People are drawn as the demo set draws them; each has one to three pictures. Units without a meaning are not white noise: they share
+factors, so that they correlate; they have something of the person, so that pictures of one person are alike; and they are cut off at
+zero as after a ReLU, with long tails. Brightness differs between the gender presentations, as where one group was photographed in a studio.
 Letters: n images, U units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from dissect.audit.groups import Subjects
 from dissect.audit.response import Rules, Selectivity
@@ -23,6 +24,7 @@ from dissect.concepts.procedural.people import attributes
 ATTRIBUTES = ("gender_presentation", "age_group", "skin_tone")
 CROSSED = ("gender_presentation", "skin_tone")
 SUBJECT = "gender_presentation"
+KINDS = ("strong", "weak", "joint", "confounded")
 STRONG, WEAK, JOINT, CONFOUNDED = 1.0, 0.35, 1.2, 1.0
 """Shifts in standard deviations of a unit before it is cut off; of `confounded`, by one standard deviation of brightness."""
 BRIGHTER = 0.8
@@ -103,7 +105,7 @@ def outcome(of: Planted, result: Selectivity) -> Outcome:
     """Compare an audit with the truth."""
     level = result.rules.level
     power = {}
-    for name in ("strong", "weak", "joint", "confounded"):
+    for name in KINDS:
         subject, value = (" x ".join(CROSSED), "feminine, dark") if name == "joint" else (SUBJECT, "feminine")
         power[name] = (
             _share(result, subject, value, of.kinds[name], matched=False, level=level),
@@ -129,3 +131,12 @@ def _fired(inner: NDArray[np.float64], random: np.random.Generator) -> NDArray[n
     """Cut off at zero at a level of the unit's own, and stretched, as maxima of ReLU units are."""
     cut = random.uniform(-0.8, 0.4, inner.shape[1])
     return np.asarray(np.maximum(np.expm1(0.5 * (inner - cut)), 0) * random.lognormal(0, 1, inner.shape[1]), np.float32)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean over seeds with its 95 % interval (Student's t); one seed has none, and gives its value three times."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half

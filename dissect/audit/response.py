@@ -177,7 +177,7 @@ def _tested(
         rows = rows[np.concatenate([matching.first, matching.second])]
         side, member = np.arange(2 * pairs) < pairs, np.tile(np.arange(pairs), 2)
     ranks = selectivity.centred_ranks(rows)
-    constant = ~ranks.any(axis=0)
+    constant = np.asarray(~ranks.any(axis=0), np.bool_)
     if matching is not None:
         tested = selectivity.flipped(ranks[: len(side) // 2] - ranks[len(side) // 2 :], most=most, seed=seed)
     else:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
 
 import numpy as np
 
 from dissect.audit.finding import AuditReport, Family, Finding, Power, State
-from dissect.audit.power import as_auroc, detectable
+from dissect.audit.power import POWER, as_auroc, detectable
 from dissect.audit.response import Selectivity, Table
 from dissect.fingerprint import Plain
 
@@ -63,7 +62,7 @@ def families(result: Selectivity) -> tuple[Family, ...]:
 
 def powers(result: Selectivity) -> tuple[Power, ...]:
     """For every contrast that was tested, the smallest difference that a unit on its own would be found with, in four of five cases."""
-    made: dict[tuple[str, bool], Power] = {}
+    made: dict[tuple[str, str], Power] = {}
     tests = {matched: sum(int((~np.isnan(t.p)).sum()) for t in result.tables if bool(t.matched) is matched) for matched in (False, True)}
     for table in result.tables:
         if table.reason:
@@ -74,11 +73,11 @@ def powers(result: Selectivity) -> tuple[Power, ...]:
         one = detectable(*table.sizes, result.rules.level)
         text = (
             f"{table.contrast.subject}, {name}: {table.sizes[0]} against {table.sizes[1]} find a standardised difference of {alone:.2f} "
-            f"(AUROC {as_auroc(alone):.2f}) with 80 % probability in one unit alone among {tests[matched]:,} tests; {one:.2f} in a single test. "
-            f"Smallest p: {table.floor:.1g}{_resolution(table, tests[matched], result.rules.level)}."
+            f"(AUROC {as_auroc(alone):.2f}) with 80 % probability in one unit alone among {tests[matched]:,} tests; {one:.2f} in a single "
+            f"test. Smallest p: {table.floor:.1g}{_resolution(table, tests[matched], result.rules.level)}."
         )
         made.setdefault(
-            (table.contrast.subject, name), Power(table.contrast.subject, table.sizes, alone, "standardised difference", 0.8, text)
+            (table.contrast.subject, name), Power(table.contrast.subject, table.sizes, alone, "standardised difference", POWER, text)
         )
     return tuple(made.values())
 
@@ -131,7 +130,8 @@ def _finding(result: Selectivity, table: Table, unit: int, found: bool) -> Findi
         kind=result.kind, layer=table.layer, unit=unit, subject=table.contrast.subject, state=state, value=table.contrast.value,
         groups=table.contrast.groups, effect=None if constant else float(table.auroc[unit]), effect_name="AUROC",
         interval=None if constant or ends is None else _pair(ends[:, unit]), p=_number(table.p[unit]), q=_number(table.q[unit]),
-        matched=table.matched, balance=_balance(table), reason=reason, text=_text(result, table, unit, state), details=_details(table, unit),
+        matched=table.matched, balance=_balance(table), reason=reason, text=_text(result, table, unit, state),
+        details=_details(table, unit),
     )  # fmt: skip
 
 
@@ -188,4 +188,4 @@ def _pair(ends: np.ndarray) -> tuple[float, float] | None:
 
 
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(cast("float", value))
+    return None if math.isnan(value) else float(value)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from dissect.concepts.model import Vocabulary
 from dissect.errors import CacheError, NotFoundError
 from dissect.probe.labelling import LabelSource
-from dissect.probe.levels import RecordedLayer
 from dissect.probe.maps import MapShard
 from dissect.probe.settings import ProbeResult
 from dissect.probe.signatures import LabelShard
