@@ -95,8 +95,8 @@ def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
          "With many concepts to choose from, some concept fits any unit a little. q is the share of false findings among labels at least "
          "this strong, measured against shuffled label maps. A label stands in bold only if it was tested and q is at most .05."),
         ("z", "Stands out most",
-         "Rare concepts dominate the largest score by luck. So each concept is also compared with its own scores under shuffled label maps; "
-         "this is the one that lies most standard deviations above them. It need not be the label."),
+         "Rare concepts dominate the largest score by luck. So each concept is also compared with its own scores under shuffled label "
+         "maps; this is the one that lies most standard deviations above them. It need not be the label."),
         ("held-out", "Held-out score",
          "The label's score on images that neither its threshold nor its choice has seen: the images are cut in two halves, frames of one "
          "film or pictures of one person together, and each half tests the other. A label that only one half would choose is not stable."),

@@ -49,7 +49,7 @@ class ReportTests:
     against its own shuffled scores, by how many standard deviations, and the p of that. folds: score in each half of what the other half
     chose; fold_labels: what each half chose; agrees: whether both chose this label; optimism: how much better a chosen label looks where
     it was chosen. label_held_out: this label in both halves, each under the other's threshold. resamples, resampled: of the interval, and
-    what was drawn. basis_p, rotations: rank among units of rotated bases. untested: why a test was not made. notes: what a reader must know.
+    what was drawn. basis_p, rotations: rank among units of rotated bases. untested: why a test was not made. notes: for the reader.
     """
 
     permutations: int | None = None
