@@ -1,7 +1,7 @@
 """Head crops of real photographs, and the age and gender network audited on them.
 
-Clothing Co-Parsing gives heads (the box of hair, with the skin below it) and clothes; COCO gives heads (from eyes, ears and nose) and the words that
-people used for them in captions. Nobody's sex is annotated, and none is guessed: clothes and words are what they are.
+Clothing Co-Parsing gives heads (the box of hair, with the skin below it) and clothes; COCO gives heads (from eyes, ears and nose) and the
+words that people used for them in captions. Nobody's sex is annotated, and none is guessed: clothes and words are what they are.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def test_responses_are_maxima_over_touched_places_and_over_the_image_where_nobod
 def test_sparse_maps_are_refused_inside_a_mask_and_serve_whole_images(tmp_path: Path) -> None:
     network, data = FakeNetwork(), FakeSet(tmp_path / "data")
     dense = run(tmp_path / "a", network, data, layers=("first",))
-    sparse = run(tmp_path / "b", network, data, layers=("first",), cache_limit=12_000)
+    sparse = run(tmp_path / "b", network, data, layers=("first",), cache_limit=60_000)
     assert sparse.recorded["first"].plan.floor is not None
     with pytest.raises(CacheError, match="--cache-limit"):
         unit_responses(sparse, "first", data.vocabulary, "object1")
