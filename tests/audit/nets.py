@@ -28,7 +28,14 @@ def colours() -> nn.Module:
         head.weight[0, 0], head.weight[1, 1] = 5.0, -3.0
         head.bias.zero_()
     layers = nn.Sequential()
-    parts = (("pool", nn.AvgPool2d(4)), ("conv", conv), ("act", nn.ReLU()), ("gap", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()), ("head", head))
+    parts = (
+        ("pool", nn.AvgPool2d(4)),
+        ("conv", conv),
+        ("act", nn.ReLU()),
+        ("gap", nn.AdaptiveAvgPool2d(1)),
+        ("flat", nn.Flatten()),
+        ("head", head),
+    )
     for name, module in parts:
         layers.add_module(name, module)
     return layers

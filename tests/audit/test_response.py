@@ -79,7 +79,9 @@ def test_images_of_one_person_count_once_with_their_mean() -> None:
     of = people(["a", "a", "a", "b", "b", "a"], ["p", "p", "q", "r", "r", "r"])
     contrast = contrasts(of, "gender", minimum=1)[0]
     values = np.array([[1.0], [3.0], [7.0], [10.0], [20.0], [4.0]], np.float32)
-    rows = dict(zip(zip(contrast.member.tolist(), contrast.side.tolist(), strict=True), contrast.rows_of(values)[:, 0].tolist(), strict=True))
+    rows = dict(
+        zip(zip(contrast.member.tolist(), contrast.side.tolist(), strict=True), contrast.rows_of(values)[:, 0].tolist(), strict=True)
+    )
     assert rows == {(0, True): 2.0, (1, True): 7.0, (2, False): 15.0, (2, True): 4.0}
     assert [(group.name, group.images, group.members) for group in contrast.groups] == [("a", 4, 3), ("b", 2, 1)]
     numbers = contrast.numbers(np.array([1.0, np.nan, np.nan, 2.0, 4.0, 0.0]))
