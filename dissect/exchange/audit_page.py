@@ -152,6 +152,7 @@ def listed(pairs: Sequence[tuple[str, int]], most: int = 6) -> str:
 
 def _sections(report: AuditReport, pictures: Pictures) -> list[dict[str, Any]]:
     sections = []
+    waiting = dict(pictures)  # each unit's pictures stand beside its first finding only
     for kind in ("description", "mask", "response", "effect"):
         mine = [finding for finding in report.findings if finding.kind == kind]
         if not mine:
@@ -159,13 +160,13 @@ def _sections(report: AuditReport, pictures: Pictures) -> list[dict[str, Any]]:
         title, about = TITLES[kind]
         quiet = Counter(finding.subject for finding in mine if finding.state == "not found")
         sections.append({
-            "title": title, "about": about, "words": report.words if kind == "description" else (), "groups": _groups(mine, pictures),
+            "title": title, "about": about, "words": report.words if kind == "description" else (), "groups": _groups(mine, waiting),
             "quiet": sorted(quiet.items()),
         })  # fmt: skip
     return sections
 
 
-def _groups(findings: Sequence[Finding], pictures: Pictures) -> list[dict[str, Any]]:
+def _groups(findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence[AuditPicture]]) -> list[dict[str, Any]]:
     """The found ones by subject, strongest first."""
     by_subject: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -174,20 +175,20 @@ def _groups(findings: Sequence[Finding], pictures: Pictures) -> list[dict[str, A
     groups = []
     for subject, found in by_subject.items():
         found.sort(key=lambda each: (each.q if each.q is not None else 1.0, -(strength(each) or 0.0), each.layer, each.unit or 0))
-        rows = [_row(finding, pictures) for finding in found[:MOST_ROWS]]
+        rows = [_row(finding, waiting) for finding in found[:MOST_ROWS]]
         units = len({(each.layer, each.unit) for each in found})
         groups.append({"subject": subject, "found": len(found), "units": units, "rows": rows, "more": max(0, len(found) - MOST_ROWS)})
     return groups
 
 
-def _row(finding: Finding, pictures: Pictures) -> dict[str, Any]:
+def _row(finding: Finding, waiting: dict[tuple[str, int], Sequence[AuditPicture]]) -> dict[str, Any]:
     matched = f"matched on {', '.join(finding.matched)}; left after matching: {_balance(finding)}" if finding.matched else ""
     here = (finding.layer, -1 if finding.unit is None else finding.unit)
     return {
         "where": where(finding), "text": finding.text, "effect": finding.effect, "effect_name": finding.effect_name,
         "interval": "" if finding.interval is None else f"{two(finding.interval[0])} to {two(finding.interval[1])}",
         "q": "not tested" if finding.q is None else two(finding.q), "compared": "; ".join(filter(None, (_compared(finding), matched))),
-        "limits": finding.reason, "pictures": pictures.get(here, ()),
+        "limits": finding.reason, "pictures": waiting.pop(here, ()),
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from dissect.store import RunRecord, Store
 SENSITIVE = ("faces", "people", "gender", "age", "skin")
 """Lexicons whose words name concepts that are blacked."""
 MOST_UNITS = 24
-A_UNIT = 4
+A_UNIT = 3
 Mask = NDArray[np.bool_]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dissect.audit.finding import KINDS, AuditReport, Comparison, Family, Finding, Group, Power, WordCounts, report_from_plain
+from dissect.audit.finding import AuditReport, Comparison, Family, Finding, Group, Kind, Power, State, WordCounts, report_from_plain
 from dissect.audit.gate import judge, parse
 from dissect.errors import DataError, UsageError
 from dissect.exchange.audit_page import MOST_ROWS, AuditPicture, csv_text, html_text, write_audit
@@ -97,13 +97,18 @@ def test_an_empty_audit_has_a_page() -> None:
     assert "0 findings in 0 units" in text and "Everything that was asked for could be tested" in text
 
 
+STATES: tuple[State, ...] = ("found", "not testable")
+WAYS: tuple[Kind, ...] = ("description", "mask", "response", "effect")
+BOTH = [(kind, state) for kind in WAYS for state in STATES]
+
+
 def hostile_report() -> AuditReport:
     findings = tuple(
-        Finding(  # type: ignore[arg-type]
+        Finding(
             kind, payload(n), n, payload(n + 1), state, payload(n + 2), (Group(payload(n + 3), 3, 2),), 0.5, payload(n + 4), None, 0.1, 0.1,
             (payload(n + 5),), {payload(n + 6): 0.1}, payload(n + 7), payload(n + 8),
         )
-        for n, (kind, state) in enumerate([(kind, state) for kind in KINDS for state in ("found", "not testable")] * 3)
+        for n, (kind, state) in enumerate(BOTH * 3)
     )  # fmt: skip
     pairs = tuple((text, 1) for text in PAYLOADS)
     words = tuple(WordCounts(text, text, 1, 1, 1, 1, 1, pairs, pairs, pairs, pairs) for text in PAYLOADS)
@@ -147,3 +152,9 @@ def test_a_folder_that_is_no_audit_is_not_touched(tmp_path: Path) -> None:
     write_audit(REPORT, tmp_path / "new")
     write_audit(AuditReport("again"), tmp_path / "new")
     assert "again" in (tmp_path / "new" / "audit.json").read_text()
+
+
+def test_pictures_of_a_unit_stand_beside_its_first_finding_only() -> None:
+    picture = AuditPicture(b"RIFFxxxxWEBP", 1, 1, "x")
+    twice = dataclasses.replace(REPORT, findings=(*REPORT.findings, dataclasses.replace(GENDER, value="man")))
+    assert html_text(twice, pictures={("layer4", 17): [picture], ("layer4", 3): [picture]}).count("data:image/webp") == 2
