@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy import stats
 
 from dissect.audit.finding import Comparison, Finding, Group, Kind, WordCounts
@@ -68,7 +69,7 @@ def compare_proportions(
         if not 0 <= found <= units or units == 0:
             raise CountError(f"{name}: {found} of {units} units cannot be compared. Both sides need units.")
     (_, found, units), (_, other, total) = first, second
-    p = float(stats.fisher_exact([[found, units - found], [other, total - other]]).pvalue)
+    p = float(stats.fisher_exact(np.array([[found, units - found], [other, total - other]])).pvalue)
     difference = found / units - other / total
     low, high = difference_interval(found, units, other, total, confidence)
     text = (

@@ -13,6 +13,7 @@ from dissect.cli.state import State
 from dissect.errors import UsageError
 
 if TYPE_CHECKING:
+    from dissect.audit.gate import Clause
     from dissect.pipeline.audit import AuditOutcome, AuditRequest
 
 GATE_FAILED = 6
@@ -77,7 +78,7 @@ def audit(
 
 
 def _of_table(
-    run: str | None, path: Path, request: AuditRequest, against: str | None, clauses: tuple[object, ...], output: Path | None,
+    run: str | None, path: Path, request: AuditRequest, against: str | None, clauses: tuple[Clause, ...], output: Path | None,
     state: State, report: bool,
 ) -> AuditOutcome:  # fmt: skip
     from dissect.pipeline.audit import audit_files
@@ -85,11 +86,11 @@ def _of_table(
     if run is not None:
         raise UsageError("give a run or --descriptions, not both.")
     folder = (output or state.config.home / "reports" / f"audit-{path.stem}") if report else None
-    return audit_files(path, request, against=Path(against) if against else None, clauses=clauses, folder=folder)  # type: ignore[arg-type]
+    return audit_files(path, request, against=Path(against) if against else None, clauses=clauses, folder=folder)
 
 
 def _of_run(
-    state: State, run: str, request: AuditRequest, against: str | None, clauses: tuple[object, ...], output: Path | None, report: bool,
+    state: State, run: str, request: AuditRequest, against: str | None, clauses: tuple[Clause, ...], output: Path | None, report: bool,
     workers: int,
 ) -> AuditOutcome:  # fmt: skip
     from dissect.pipeline.audit import audit_run
@@ -97,7 +98,7 @@ def _of_run(
 
     return audit_run(
         state.store(create=False), state.config, run, request, progress_for(sys.stderr, quiet=state.quiet), against=against,
-        clauses=clauses, folder=output, pages=report, workers=workers,  # type: ignore[arg-type]
+        clauses=clauses, folder=output, pages=report, workers=workers,
     )  # fmt: skip
 
 

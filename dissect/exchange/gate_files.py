@@ -58,8 +58,8 @@ def sarif_text(report: AuditReport, verdicts: Sequence[Verdict]) -> str:
 
 
 def _suite(root: ElementTree.Element, name: str, tests: int, failures: int, skipped: int) -> ElementTree.Element:
-    counts = {"tests": str(tests), "failures": str(failures), "errors": "0", "skipped": str(skipped), "time": "0"}
-    return ElementTree.SubElement(root, "testsuite", name=name, **counts)
+    counts = {"name": name, "tests": str(tests), "failures": str(failures), "errors": "0", "skipped": str(skipped), "time": "0"}
+    return ElementTree.SubElement(root, "testsuite", counts)
 
 
 def _subjects(report: AuditReport) -> dict[str, dict[str, list[Finding]]]:

@@ -26,7 +26,7 @@ from dissect.errors import DataError
 
 REAL = st.floats(-5, 5)
 FINDINGS = st.builds(
-    Finding, st.sampled_from(KINDS), st.text(max_size=5), st.none() | st.integers(0, 99), st.text(max_size=5), st.sampled_from(STATES),  # type: ignore[arg-type]
+    Finding, st.sampled_from(KINDS), st.text(max_size=5), st.none() | st.integers(0, 99), st.text(max_size=5), st.sampled_from(STATES),
     st.text(max_size=5), st.lists(st.builds(Group, st.text(max_size=4), st.integers(0, 9), st.none() | st.integers(0, 9))).map(tuple),
     st.none() | REAL, st.text(max_size=5), st.none() | st.tuples(REAL, REAL), st.none() | st.floats(0, 1), st.none() | st.floats(0, 1),
     st.lists(st.text(max_size=4)).map(tuple), st.dictionaries(st.text(max_size=4), REAL), st.text(max_size=5), st.text(max_size=5),
