@@ -15,8 +15,9 @@ from PIL import Image
 
 from dissect.audit.gate import parse
 from dissect.config import Config, resolve
-from dissect.errors import NotFoundError, UsageError
+from dissect.errors import NotFoundError, NotSupportedError, UsageError
 from dissect.pipeline.audit import AuditRequest, audit_files, audit_run
+from dissect.pipeline.audit_groups import own_answer
 from dissect.pipeline.audit_units import concepts_for
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import run_request
@@ -130,3 +131,20 @@ def test_a_subject_stands_for_its_synonyms_and_all_that_is_narrower() -> None:
 
     concepts = [view("person", (), ("woman",)), view("woman", (), ("girl",)), view("girl"), view("human-s", ("person",)), view("car")]
     assert concepts_for("person", concepts) == ("girl", "human-s", "person", "woman") and concepts_for("skin", concepts) == ()
+
+
+def test_an_audit_by_effect_stands_beside_the_one_by_response(home: tuple[Store, Config]) -> None:
+    store, config = home
+    request = AuditRequest(("group",), lexicons=("faces",), masks=("face",), effect=True)
+    report = audit_run(store, config, "latest", request, Quiet(), pages=False).report
+    assert {each.kind for each in report.findings if each.subject == "group"} == {"response", "effect"}
+    assert {family.name.split(",")[0] for family in report.families} == {"response", "effect"}
+    dead = [each for each in report.findings if each.kind == "effect" and each.unit == 3]
+    assert dead and not any(each.found for each in dead)
+
+
+def test_the_effect_is_measured_on_the_answer_of_the_whole_network() -> None:
+    outputs = np.log(np.array([[[0.7, 0.3], [0.2, 0.8]], [[0.4, 0.6], [0.5, 0.5]]], np.float32))
+    assert own_answer(outputs) == pytest.approx(np.array([[0.7, 0.8], [0.4, 0.5]]), abs=1e-6)
+    with pytest.raises(NotSupportedError):
+        own_answer(outputs[..., :1])
