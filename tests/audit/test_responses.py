@@ -59,7 +59,7 @@ def test_units_that_read_colours_are_found_inside_the_face_and_not_among_shuffle
     tables = {(table.contrast.value, bool(table.matched)): table for table in audit_responses({"act": inside.values}, of, rules).tables}
     light = UNITS["light"]
     for matched in (False, True):
-        assert tables["light", matched].auroc[light] > 0.9 and tables["dark", matched].auroc[light] < 0.1
+        assert tables["light", matched].auroc[light] > 0.85 and tables["dark", matched].auroc[light] < 0.2
         assert tables["light", matched].found(0.05)[light] and tables["dark", matched].found(0.05)[light]
     whole = unit_responses(result, "act", data.vocabulary, region="")
     loose = audit_responses({"act": whole.values}, of, rules).tables
