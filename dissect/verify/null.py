@@ -1,8 +1,9 @@
 """The independence null: could a unit's label be as good if its masks had nothing to do with what is in the images?
 
-The labels of the images are reassigned (`shuffles`), and the unit is labelled again by the same rules and over the same concepts. Two statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The
-largest z, where z of a concept is its IoU against the mean and standard deviation of that concept's own IoUs under all shuffles, the true
-one included, which keeps them exchangeable: the largest IoU is dominated by concepts that score high by chance, z is not.
+The labels of the images are reassigned (`shuffles`), and the unit is labelled again by the same rules and over the same concepts. Two
+statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The largest z, where
+z of a concept is its IoU against the mean and standard deviation of that concept's own IoUs under all shuffles, the true one included,
+which keeps them exchangeable: the largest IoU is dominated by concepts that score high by chance, z is not.
 p = (1 + shuffles at least as good) / (1 + B). A small p says that masks and labels of an image belong together, not that the label's
 words are right. Letters: U units, V columns of `ConceptScores`, B shuffles.
 Source: Phipson & Smyth 2010, "Permutation p-values should never be zero"; Westfall & Young 1993 for maxima over many tests.

@@ -104,9 +104,10 @@ def join_labels(shards: Sequence[LabelShard]) -> LabelSpans:
         raise ShapeError("no labels to test against, or labels of different sizes.")
     table, places = merge_tables([shard.table for shard in shards])
     parts = [_spans(shard.signature_map) for shard in shards]
+    lengths, last, local, jump = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     rows = [place[shard.local_signature] for shard, place in zip(shards, places, strict=True)]
     return LabelSpans(
-        _starts(np.concatenate([part[0] for part in parts])), *(np.concatenate([part[k] for part in parts]) for k in (1, 2, 3)),
+        _starts(lengths), last, local, jump,
         _starts(np.concatenate([np.diff(shard.local_offsets) for shard in shards])), np.concatenate(rows).astype(np.int32), table,
         np.concatenate([shard.annotated for shard in shards]), shards[0].label_size,
     )  # fmt: skip

@@ -105,4 +105,5 @@ def anderson_darling(values: FloatArray, shape: FloatArray, scale: FloatArray) -
     log_above = np.where(shape[:, None] > 0, -np.log1p(heavy * ordered) / heavy, -ordered)
     log_below = np.log(np.maximum(-np.expm1(log_above), np.finfo(np.float64).tiny))
     weight = (2 * np.arange(1, n + 1) - 1) / n
-    return -n - (weight * (log_below + log_above[:, ::-1])).sum(axis=1)
+    statistic: FloatArray = -n - (weight * (log_below + log_above[:, ::-1])).sum(axis=1)
+    return statistic
