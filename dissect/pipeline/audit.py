@@ -225,6 +225,6 @@ def with_comparisons(report: AuditReport) -> AuditReport:
 def _fingerprint(report: AuditReport, units: RunUnits, other: RunUnits | None) -> str:
     whole: dict[str, Plain] = {
         "auditing": AUDITING, "run": units.record.fingerprint, "against": other.record.fingerprint if other is not None else None,
-        "settings": {name: value for name, value in report.settings.items() if name not in ("run", "redact")},
+        "settings": {name: value for name, value in report.settings.items() if name != "run"},
     }  # fmt: skip
     return fingerprint(whole)
