@@ -58,9 +58,7 @@ def reopen(store: Store, config: Config, reference: str | int) -> Reopened:
     return Reopened(record, request, data, network, layers)
 
 
-def probe_again(
-    store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0
-) -> Probed:
+def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0) -> Probed:
     """Compute what the cache lacks of a run. The database's results stay as they are.
 
     Raises:

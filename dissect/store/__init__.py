@@ -26,10 +26,13 @@ from dissect.store.records import (
 from dissect.store.store import Store, connect
 from dissect.store.views import (
     AblationView,
+    AuditRecord,
     CacheStage,
     ConceptScoreView,
     ConceptView,
     ExemplarView,
+    FindingFilter,
+    FindingView,
     LabelView,
     LayerSummary,
     RunRecord,
@@ -44,6 +47,7 @@ from dissect.store.views import (
 __all__ = [
     "AblationEntry",
     "AblationView",
+    "AuditRecord",
     "CacheStage",
     "CheckpointRecord",
     "ConceptEdge",
@@ -56,6 +60,8 @@ __all__ = [
     "DetectorSummary",
     "ExemplarEntry",
     "ExemplarView",
+    "FindingFilter",
+    "FindingView",
     "FormulaResult",
     "ImageEntry",
     "LabelEntry",

@@ -50,12 +50,12 @@ def ablations(connection: Connection, run_id: int, layer: str | None = None) -> 
     return [_view(row) for row in connection.execute(query.order_by(where.c.position, where.c.id, table.c.id))]
 
 
-def _row(ids: Ids, layer: int, entry: AblationEntry) -> dict[str, Any]:
+def _row(ids: Ids, number: int, entry: AblationEntry) -> dict[str, Any]:
     units = [ids.unit(index) for index in entry.members]
     if not units:
         raise StoreError(f"layer {ids.layer} of run {ids.run}: an ablation names no units. Name at least one.")
     return {
-        "run_id": ids.run, "layer_id": layer, "unit_id": units[0] if len(units) == 1 else None,
+        "run_id": ids.run, "layer_id": number, "unit_id": units[0] if len(units) == 1 else None,
         "members": ",".join(str(index) for index in entry.members),
         "concept_id": ids.concept(entry.concept) if entry.concept is not None else None,
         **{name: getattr(entry, name) for name in _PLAIN},

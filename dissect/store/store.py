@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import ablations, formulas, layers, results, revisions, runs, schema_version, units, verification, write
+from dissect.store import ablations, audits, formulas, layers, results, revisions, runs, schema_version, units, verification, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     AblationEntry,
@@ -36,8 +37,11 @@ from dissect.store.records import (
 )
 from dissect.store.views import (
     AblationView,
+    AuditRecord,
     CacheStage,
     ConceptView,
+    FindingFilter,
+    FindingView,
     LayerSummary,
     RunRecord,
     SkippedView,
@@ -198,6 +202,31 @@ class Store:
         """Which later methods are done for which layers of a run. Scoring a layer again takes its methods away with their labels."""
         with reading(self._engine) as connection:
             return formulas.layer_methods(connection, run_id)
+
+    def write_audit(self, run_id: int, fingerprint: str, report: AuditReport) -> AuditRecord:
+        """Write an audit of a run; one with the same fingerprint (of its settings) is replaced and keeps its number.
+
+        Raises:
+            NotFoundError: no such run.
+            StoreError: a finding names a unit that the run does not have.
+        """
+        with writing(self._engine) as connection:
+            return audits.write_audit(connection, run_id, fingerprint, report)
+
+    def audits(self, run: int | str | None = None) -> list[AuditRecord]:
+        """Audits, newest first; of one run if it is named."""
+        with reading(self._engine) as connection:
+            return audits.audits(connection, run)
+
+    def audit(self, number: int) -> tuple[AuditRecord, AuditReport]:
+        """One audit by number, with its report as it was written; `NotFoundError` lists those there are."""
+        with reading(self._engine) as connection:
+            return audits.audit(connection, number)
+
+    def findings(self, filters: FindingFilter | None = None) -> list[FindingView]:
+        """Findings of all audits that pass the filters, newest audit first."""
+        with reading(self._engine) as connection:
+            return audits.findings(connection, filters or FindingFilter())
 
     def write_ablations(self, run_id: int, layer: str, entries: Sequence[AblationEntry]) -> None:
         """Add effects of switching units off to a layer of a run; those of the same units, concept and way are replaced.
