@@ -133,7 +133,7 @@ def _points_box(points: NDArray[np.float64]) -> Box | None:
 def heads(shared: Path, folder: Path) -> Heads:
     """Write all crops and list them."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = []
+    records: list[ImageRecord] = []
     for key, crop, attributes in (*clothed_heads(shared), *captioned_heads(shared)):
         path = folder / f"{key}.png"
         crop.save(path)
