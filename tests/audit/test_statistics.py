@@ -18,7 +18,6 @@ from dissect.audit.power import as_auroc, detectable
 from dissect.audit.warm import warm
 from dissect.errors import ActivationError, ShapeError
 
-
 KERNELS: tuple[Any, ...] = (kernels.weighted_auroc, kernels.draw_subsets)
 
 
