@@ -25,13 +25,17 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """One base picture: its different blocks. region, part, patch (L,); pixels (L,); blob (BLOBS, L): pixels of each blob on them."""
+    """One base picture: its different blocks. region, part, patch (L,); pixels (L,); blob (BLOBS, L): pixels of each blob on them.
+
+    block (SIDE, SIDE): which of them lies where.
+    """
 
     region: Int64
     part: Int64
     patch: Int64
     pixels: Int64
     blob: Int64
+    block: Int64
 
 
 def layout(random: np.random.Generator) -> Layout:
@@ -52,7 +56,7 @@ def layout(random: np.random.Generator) -> Layout:
         cy, cx, radius = 2 + 4 * (number // 7), 2 + 4 * (number % 7), random.uniform(2.5, 6.5)
         near = (y - cy) ** 2 + (x - cx) ** 2 < radius**2 * random.uniform(0.6, 1.4, y.shape)
         blob[number] = np.bincount(inverse[near], minlength=len(code)) * BLOCK
-    return Layout(code // 12, code // 4 % 3, code % 4, np.bincount(inverse.ravel()) * BLOCK, blob)
+    return Layout(code // 12, code // 4 % 3, code % 4, np.bincount(inverse.ravel()) * BLOCK, blob, inverse)
 
 
 def zipf(random: np.random.Generator, size: int, power: float, shape: tuple[int, ...]) -> Int64:

@@ -35,7 +35,7 @@ EVERYWHERE = (
 )
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
-GROUPS = ("run", "compose", "read", "runs", "data", "models", "cache", "database", "export", "doctor", "demo")
+GROUPS = ("run", "compose", "verify", "ablate", "edit", "read", "runs", "data", "models", "cache", "database", "export", "doctor", "demo")
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 
 app = typer.Typer(

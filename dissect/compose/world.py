@@ -109,6 +109,19 @@ def world(
     )  # fmt: skip
 
 
+def signature_places(
+    tables: CountTables, vocabulary: Vocabulary,
+    *, min_images: int = 0, categories: tuple[str, ...] | None = None, void: Void = "out",
+) -> Int64:  # fmt: skip
+    """(S,) which signature of `world` with the same options each signature of the tables became, -1 where it was left out.
+
+    Raises:
+        ShapeError, UsageError: as `world`.
+    """
+    chosen = _columns(tables, vocabulary, min_images, categories)
+    return _merged(tables.signatures, _column_numbers(chosen, len(vocabulary)), void)[0]
+
+
 def _columns(tables: CountTables, vocabulary: Vocabulary, min_images: int, categories: tuple[str, ...] | None) -> Int64:
     """Concept ids of the columns, ascending."""
     members = tables.signatures.members

@@ -251,7 +251,8 @@ def _records(card: DataCard, entries: Sequence[Entry]) -> list[ImageRecord]:
             raise DataError(f"{card.name} lists the image {entry.key} twice. Keep one of the two.")
         seen.add(entry.key)
         merged = {**entry.attributes, **attributes.get(entry.key, {})}
-        records.append(ImageRecord(index, entry.key, entry.path, _group(card, entry.key, merged), entry.split, merged))
+        ordered = card.group is not None and card.group.ordered
+        records.append(ImageRecord(index, entry.key, entry.path, _group(card, entry.key, merged), entry.split, merged, ordered))
     if attributes and not seen & attributes.keys():
         raise DataError(f"{card.path}: no image key of {card.name} is in the attribute file; a key is {entries[0].key!r}.")
     return records

@@ -16,7 +16,8 @@ colour_naming   true adds the category `color`, named from the pixels; default f
 hierarchy    CSV `narrower,broader[,kind]`, beside the data or the card
 sha256       what `dissect data check` must find as content hash
 [group]      images that belong together (a video, a person): `column = "drive"` of the attributes or the format's index, or
-             `pattern = "^([^_]+)_"`, a regular expression on the image key with one pair of parentheses
+             `pattern = "^([^_]+)_"`, a regular expression on the image key with one pair of parentheses; `ordered = true` where the
+             images of a group are a sequence in record order (frames of a video), whose neighbours resemble each other
 [attributes] `file = "attributes.csv"`, `key = "image"` (column that holds the image key), `columns = [...]` (default: all)
 [options]    what the format itself needs; each reader checks its own keys
 """
@@ -57,10 +58,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Which images belong together: the value of a column, or the part of the key that a pattern captures. One of the two."""
+    """Which images belong together: the value of a column, or the part of the key that a pattern captures. One of the two.
+
+    ordered: the images of a group are a sequence in record order, such as the frames of a video.
+    """
 
     column: str | None = None
     pattern: re.Pattern[str] | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +257,7 @@ def _group(table: Table) -> Group | None:
     if values is None:
         return None
     inner = Table(values, table.where)
-    column, text = inner.optional_text("column"), inner.optional_text("pattern")
+    column, text, ordered = inner.optional_text("column"), inner.optional_text("pattern"), inner.flag("ordered", False)
     pattern = None
     if (column is None) == (text is None):
         inner.fault("group", "needs either `column` or `pattern`")
@@ -264,7 +269,7 @@ def _group(table: Table) -> Group | None:
         if pattern and pattern.groups != 1:
             inner.fault("pattern", "must have exactly one pair of capturing parentheses")
     _merge(table, inner, "group")
-    return Group(column, pattern)
+    return Group(column, pattern, ordered)
 
 
 def _attributes(table: Table) -> Attributes | None:

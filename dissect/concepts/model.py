@@ -82,6 +82,8 @@ class ImageRecord:
     """Images of one group (a video, a person) are kept together by permutations and folds; its frames are in record order."""
     split: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    ordered: bool = False
+    """The images of its group are a sequence, so that neighbours resemble each other: permutations shift them in a circle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from dissect.exchange.formulas import METHOD, PARTS, report_formula
 from dissect.exchange.summary import category_place
+from dissect.exchange.tested import report_tests
 from dissect.exchange.view import LabelKind, ReportExemplar, ReportImage, ReportLabel, ReportLayer, ReportRun, ReportUnit
+from dissect.exchange.words import effect_words
 from dissect.store import Store
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
 
@@ -70,12 +72,13 @@ def _categories(store: Store, record: RunRecord) -> tuple[str, ...]:
 
 
 def _layer(store: Store, record: RunRecord, summary: LayerSummary, images: dict[int, ReportImage], thumbnails: Path | None) -> ReportLayer:
+    effects = _effects(store, record, summary.layer)
     units = []
     for unit in _units(store, record, summary.layer):
         for exemplar in unit.exemplars:
             if exemplar.image_index not in images:
                 images[exemplar.image_index] = ReportImage(exemplar.key, thumbnail_path(thumbnails, exemplar.sha256))
-        units.append(report_unit(unit))
+        units.append(_with_effect(report_unit(unit), effects.get(unit.index)))
     details = {
         "form of the output": summary.form or "not known",
         "activations kept as": summary.activation_dtype or "not known",
@@ -85,6 +88,22 @@ def _layer(store: Store, record: RunRecord, summary: LayerSummary, images: dict[
         name=summary.layer, units=tuple(units), map_size=summary.map_size, label_size=summary.label_size, details=details,
         unique_best=summary.unique, unique_per_category=summary.unique_by_category,
     )  # fmt: skip
+
+
+def _effects(store: Store, record: RunRecord, layer: str) -> dict[int, str]:
+    """What switching single units off did, in words; of several measures and ways the first one."""
+    found: dict[int, str] = {}
+    for each in store.ablations(record.id, layer):
+        if len(each.members) == 1 and each.dose == 0:
+            found.setdefault(each.members[0], effect_words(each))
+    return found
+
+
+def _with_effect(unit: ReportUnit, effect: str | None) -> ReportUnit:
+    """The unit with the effect beside its label; a label that is a formula was not what was tested."""
+    if effect is None or unit.label is None or unit.label.kind != "concept":
+        return unit
+    return replace(unit, label=replace(unit.label, effect=effect))
 
 
 def _units(store: Store, record: RunRecord, layer: str) -> Iterator[UnitView]:
@@ -159,6 +178,7 @@ def _label(label: LabelView) -> ReportLabel:
         q=label.q,
         detector=bool(label.detector),
         images=label.images,
+        tests=report_tests(label),
     )
 
 

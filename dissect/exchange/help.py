@@ -94,8 +94,20 @@ def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
         ("chance", "Chance",
          "With many concepts to choose from, some concept fits any unit a little. q is the share of false findings among labels at least "
          "this strong, measured against shuffled label maps. A label stands in bold only if it was tested and q is at most .05."),
-        ("held-out", "Held-out score", "The label is chosen on one half of the images and scored on the other."),
-        ("interval", "95 % interval", "How far the score moves when images are drawn anew, for this label and this threshold."),
+        ("z", "Stands out most",
+         "Rare concepts dominate the largest score by luck. So each concept is also compared with its own scores under shuffled label "
+         "maps; this is the one that lies most standard deviations above them. It need not be the label."),
+        ("held-out", "Held-out score",
+         "The label's score on images that neither its threshold nor its choice has seen: the images are cut in two halves, frames of one "
+         "film or pictures of one person together, and each half tests the other. A label that only one half would choose is not stable."),
+        ("interval", "95 % interval",
+         "How far the score moves when images are drawn anew, for this label and this threshold. It does not cover the luck of having "
+         "chosen the best of many concepts; the held-out score does."),
+        ("basis", "Among rotated units",
+         "Units are one choice of axes among many. Here the layer's axes are turned at random and the turned units labelled in the same "
+         "way. A small share says that this axis means more than most; it says nothing about chance, since turned units see the images "
+         "too."),
+        ("untested", "Not testable", "A test that these images cannot support is not made, and the reason stands in its place."),
         ("profile", "Profile",
          f"Published programs differ silently in how they count. This run: {run.profile}. " + PROFILES.get(run.profile, "")),
         ("fingerprint", "Fingerprint",

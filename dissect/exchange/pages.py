@@ -19,7 +19,8 @@ from dissect.exchange import words
 from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import gain_plot, histogram_plot, percent_of, runner_bars
 from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, category_place, hues, layer_facts, layer_sentence, orders
-from dissect.exchange.view import ReportLayer, ReportRun, ReportUnit
+from dissect.exchange.tested import lines_of_tests
+from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun, ReportUnit
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 POLICY = (
@@ -65,6 +66,12 @@ def _measure(name: str) -> str:
     return glossary.MEASURES.get(name, name)
 
 
+def _tested(unit: ReportUnit) -> list[tuple[ReportLabel, list[tuple[str, str, str]]]]:
+    """The labels of a unit that were tested, each with what the tests found."""
+    labels = [label for label in (unit.label, *unit.labels) if label is not None]
+    return [(label, lines) for label in labels if (lines := lines_of_tests(label))]
+
+
 def _plain(value: object) -> str:
     """A setting as a person writes it."""
     if value is None:
@@ -80,10 +87,6 @@ def _unit_list(bar: ConceptBar) -> str:
     listed = ", ".join(str(unit.index) for unit in bar.units[:16])
     more = f" and {len(bar.units) - 16:,} more" if len(bar.units) > 16 else ""
     return f"{words.clip(bar.name)}: {'unit' if len(bar.units) == 1 else 'units'} {listed}{more}"
-
-
-VERIFY_OFFERED = False
-"""Whether the command line of this version has `dissect verify`; the pages must not send anybody to a command that is not there."""
 
 
 def verify_command(run: ReportRun) -> str:
@@ -104,7 +107,7 @@ def run_title(run: ReportRun) -> str:
 def render(template: str, run: ReportRun, **values: Any) -> str:
     """One page. Unprintable characters of foreign names become �: no template holds any."""
     page = environment().get_template(template)
-    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run), "verify_offered": VERIFY_OFFERED}
+    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run)}
     return words.clean(page.render(common | values))
 
 
@@ -197,6 +200,7 @@ class LayerPages:
             runners=[(category, self.hues[category], bars) for category, bars in groups],
             measure=_measure(groups[0][1][0].label.measure) if groups else "",
             curve=gain_plot(unit.formula.curve) if unit.formula is not None else None,
+            tested=_tested(unit),
             command=f"dissect unit {unit_reference(self.run, self.layer, unit)} --run {shlex.quote(self.run.run)}",
         )  # fmt: skip
 

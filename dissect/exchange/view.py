@@ -41,6 +41,39 @@ class ReportExemplar:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportTests:
+    """What the tests of a label measured beside p, q, held-out score and interval; None where a test was not made.
+
+    permutations: how often the label maps were shuffled; floor: the least p they allow; tail: whether p comes from a fitted tail below it.
+    null_mean, null_high: mean and 95 % quantile of the best score under shuffling. z, z_concept, z_p: the concept that stands out most
+    against its own shuffled scores, by how many standard deviations, and the p of that. folds: score in each half of what the other half
+    chose; fold_labels: what each half chose; agrees: whether both chose this label; optimism: how much better a chosen label looks where
+    it was chosen. label_held_out: this label in both halves, each under the other's threshold. resamples, resampled: of the interval, and
+    what was drawn. basis_p, rotations: rank among units of rotated bases. untested: why a test was not made. notes: for the reader.
+    """
+
+    permutations: int | None = None
+    floor: float | None = None
+    tail: bool = False
+    null_mean: float | None = None
+    null_high: float | None = None
+    z: float | None = None
+    z_concept: str = ""
+    z_p: float | None = None
+    folds: tuple[float | None, ...] = ()
+    fold_labels: tuple[str, ...] = ()
+    agrees: bool | None = None
+    optimism: float | None = None
+    label_held_out: float | None = None
+    resamples: int | None = None
+    resampled: str = ""
+    basis_p: float | None = None
+    rotations: int | None = None
+    untested: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportLabel:
     """One thing that a method says about a unit, with everything needed to believe or to doubt it.
 
@@ -48,6 +81,7 @@ class ReportLabel:
     intersection, unit_area, concept_area: I, A and G in pixels (None for AUROC). reachable: the highest IoU this concept could have
     at this threshold. held_out, interval, p, q: None where the test was not made. detector: whether the rule of this run counts it.
     effect: words on the causal effect, None where it was not measured. images: images that hold the concept, None where that is not known.
+    tests: further numbers of the tests.
     """
 
     text: str
@@ -68,6 +102,7 @@ class ReportLabel:
     detector: bool = False
     effect: str | None = None
     images: int | None = None
+    tests: ReportTests | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from dissect.network.model import LayerInfo
 
 How = Literal["mean", "zero", "resample"]
 HOWS: tuple[How, ...] = ("mean", "zero", "resample")
-AT_ONCE = 16
-"""Choices that share a pass through the rest of the network."""
+COPIES = 96 * 2**20
+"""Bytes of the layer's output that share a pass: so many choices are run at once as have room in it, and at least one."""
 TOLERANCE = 1e-4
 """Largest difference from whole passes, relative to the largest output, that other batch sizes are allowed to make."""
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -98,9 +98,15 @@ class Ablator:
         if not self._tried:
             self.fork, self._tried = self._found_fork(batch), True
         if self.fork is None:
-            return np.concatenate([self._whole(batch, [choice]) for choice in (Ablation(()), *choices)])
+            return np.concatenate([self.whole(batch, choice) for choice in (Ablation(()), *choices)])
         every = [Ablation(()), *choices]
-        return np.concatenate([self._forked(batch, every[k : k + AT_ONCE], self.fork) for k in range(0, len(every), AT_ONCE)])
+        size = 4 * len(batch) * self.layer.units * (self.layer.map_size[0] * self.layer.map_size[1] + self.layer.prefix)
+        most = max(1, COPIES // size)
+        return np.concatenate([self._forked(batch, every[k : k + most], self.fork) for k in range(0, len(every), most)])
+
+    def whole(self, batch: NDArray[np.float32], choice: Ablation, before: Mapping[str, Any] | None = None) -> NDArray[np.float32]:
+        """(1, B, O): one choice by one whole pass, the plain way. before: further forward pre-hooks, by module."""
+        return self._run(batch, [choice], before or {}, lambda tensor: tensor)
 
     def _check(self, batch: NDArray[np.float32], choices: Sequence[Ablation]) -> None:
         if len(batch) != self.network.pass_size:
@@ -114,7 +120,7 @@ class Ablator:
         """The place nearest to the layer from which copies give what whole passes give."""
         half = tuple(range(0, self.layer.units, 2))
         tried = [Ablation(()), Ablation((self.layer.units - 1,)), Ablation(half)]
-        expected = np.concatenate([self._whole(batch, [choice]) for choice in tried])
+        expected = np.concatenate([self.whole(batch, choice) for choice in tried])
         scale = max(float(np.abs(expected).max()), 1e-30)
         parts = base_name(self.layer.name).split(".")
         for place in (self.layer.name, *(".".join(parts[:k]) for k in range(len(parts) - 1, 0, -1))):
@@ -125,9 +131,6 @@ class Ablator:
             if found.shape == expected.shape and float(np.abs(found - expected).max()) <= TOLERANCE * scale:
                 return place
         return None
-
-    def _whole(self, batch: NDArray[np.float32], choices: Sequence[Ablation]) -> NDArray[np.float32]:
-        return self._run(batch, choices, {}, lambda tensor: tensor)
 
     def _forked(self, batch: NDArray[np.float32], choices: Sequence[Ablation], place: str) -> NDArray[np.float32]:
         def copies(tensor: torch.Tensor) -> torch.Tensor:
@@ -221,7 +224,8 @@ def changed(output: object, change: Change) -> object:
     if isinstance(output, list | tuple):
         place = next(k for k, part in enumerate(output) if first_tensor(part) is not None)
         parts = [changed(part, change) if k == place else part for k, part in enumerate(output)]
-        return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
+        kind: Any = type(output)
+        return kind(*parts) if hasattr(output, "_fields") else kind(parts)
     if dataclasses.is_dataclass(output) and not isinstance(output, type):
         name = next(item.name for item in dataclasses.fields(output) if first_tensor(getattr(output, item.name)) is not None)
         return dataclasses.replace(output, **{name: changed(getattr(output, name), change)})

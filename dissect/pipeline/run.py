@@ -130,7 +130,7 @@ def run_request(
         record = store.finish_run(record.id)
     composed = None
     if METHOD in request.methods:
-        probed = Probed(data.vocabulary, result) if result else None
+        probed = Probed(data.vocabulary, result, data.records, network, request) if result else None
         composed = compose_run(store, config, record.id, ComposeRequest(), progress, workers=workers, probed=probed)
     skipped = len(store.skipped(record.id))
     folder = None

@@ -69,7 +69,8 @@ def probe_again(
     opened = reopen(store, config, reference)
     data = opened.data
     settings = replace(probe_settings(opened.request, config, opened.layers, workers), activation_ranges=activation_ranges)
-    return Probed(data.vocabulary, probe(opened.network, data, settings, Cache(config.cache), store.ledger(opened.record.id), progress))
+    result = probe(opened.network, data, settings, Cache(config.cache), store.ledger(opened.record.id), progress)
+    return Probed(data.vocabulary, result, data.records, opened.network, opened.request)
 
 
 def run_spec(

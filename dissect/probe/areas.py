@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from dissect.concepts.model import Vocabulary
@@ -94,10 +95,24 @@ class Pairs:
 def category_areas(pairs: Pairs, labels: LabelShard, inside: Content, profile: Profile, units: int) -> Int64:
     """(U, K) active pixels that count as A for concepts of a category, by the profile's rule."""
     categories = labels.annotated.shape[1]
-    weights = _areas(pairs, inside, profile, categories) * _counting(pairs, labels, inside, profile)
+    weights = pair_areas(pairs, labels, inside, profile)
     areas = [np.bincount(pairs.unit, weights[:, category], minlength=units) for category in range(categories)]
     # bincount adds in float64, which holds every pixel count below 2**53 exactly.
     return np.stack(areas, axis=1).astype(np.int64) if areas else np.zeros((units, 0), np.int64)
+
+
+def pair_areas(pairs: Pairs, labels: LabelShard, inside: Content, profile: Profile) -> Int64:
+    """(M, K) what each pair adds to `category_areas`."""
+    return _areas(pairs, inside, profile, labels.annotated.shape[1]) * _counting(pairs, labels, inside, profile)
+
+
+def lonely_areas(pairs: Pairs, labels: LabelShard, inside: Content, vocabulary: Vocabulary, profile: Profile, concept: Int64) -> Int64:
+    """(M,) what each pair adds to `extra_areas` for one concept a pair (M,), id 1..C; 0 under other rules than `annotated`."""
+    if profile.area != "annotated" or not len(pairs.image):
+        return np.zeros(len(pairs.image), np.int64)
+    category = primary_categories(vocabulary)[concept]
+    areas = _areas(pairs, inside, profile, labels.annotated.shape[1])[np.arange(len(concept)), category]
+    return areas * (inside.present[pairs.image, concept] & ~labels.annotated[pairs.image, category])
 
 
 def extra_areas(pairs: Pairs, inside: Content, labels: LabelShard, vocabulary: Vocabulary, profile: Profile) -> tuple[Int64, Int64, Int64]:
@@ -122,13 +137,11 @@ def add_up(unit: Int64, other: Int64, amount: Int64) -> tuple[Int64, Int64, Int6
     """Sum amounts of equal (unit, other); sorted by both, zero sums left out."""
     if not len(unit):
         return unit.astype(np.int64), other.astype(np.int64), amount.astype(np.int64)
-    key = (unit.astype(np.int64) << 32) | other.astype(np.int64)
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    total = np.add.reduceat(amount[order].astype(np.int64), first)
-    first, total = first[total != 0], total[total != 0]
-    return key[first] >> 32, key[first] & 0xFFFFFFFF, total
+    rows, columns = int(unit.max()) + 1, int(other.max()) + 1
+    sums = scipy.sparse.csr_array((amount.astype(np.int64), (unit, other)), shape=(rows, columns))
+    sums.sum_duplicates()
+    sums.eliminate_zeros()
+    return np.repeat(np.arange(rows), np.diff(sums.indptr)), sums.indices.astype(np.int64), sums.data
 
 
 def _areas(pairs: Pairs, inside: Content, profile: Profile, categories: int) -> Int64:

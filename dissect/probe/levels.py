@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,24 @@ from dissect.probe.stats import active_images, merge_hashes, twins, unit_stats
 from dissect.probe.tables import Int32, Int64, UnitStats
 from dissect.probe.threshold import Thresholds, coarse_bins, thresholds
 from dissect.probe.work import Work
+
+
+class Counted(Protocol):
+    """Activations whose thresholds can be taken: all of a layer (`RecordedLayer`), or those of some images."""
+
+    @property
+    def plan(self) -> LayerPlan: ...
+
+    @property
+    def units(self) -> int: ...
+
+    def histogram(self, units: slice) -> Histogram:
+        """Of some consecutive units."""
+        ...
+
+    def shards(self) -> Iterator[tuple[int, Recorded]]:
+        """(first image, shard) of each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ class Levels:
     lowered: NDArray[np.float32] | None
 
 
-def levels(recorded: RecordedLayer, quantile: float, profile: Profile) -> Levels:
+def levels(recorded: Counted, quantile: float, profile: Profile) -> Levels:
     """Whether a sparse layer serves, and its thresholds.
 
     It serves a unit if every map with a value above its cut, and for float32 every map with a value in the bins that must be resolved,
@@ -125,11 +144,11 @@ def _threshold(histogram: Histogram, units: slice, quantile: float, profile: Pro
     return thresholds(histogram, quantile, profile, rows)
 
 
-def _refined(recorded: RecordedLayer, bins: Int32, known: Histogram) -> Histogram:
+def _refined(recorded: Counted, bins: Int32, known: Histogram) -> Histogram:
     return merge_histograms([known, *(refine(shard.maps, bins) for _, shard in recorded.shards())])
 
 
-def _bins(recorded: RecordedLayer, quantile: float, profile: Profile) -> tuple[Int32, Histogram]:
+def _bins(recorded: Counted, quantile: float, profile: Profile) -> tuple[Int32, Histogram]:
     """float32: the coarse bins (U, 2) that must be resolved by reading maps, and the counts of those that need not be."""
     left, known = [], []
     for units in blocks(recorded.units):

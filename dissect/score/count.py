@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dissect.concepts.model import Vocabulary
 from dissect.errors import CountError, ShapeError, UsageError
 from dissect.probe.profile import Profile
-from dissect.probe.tables import ZERO_MARK, CountTables
+from dissect.probe.tables import ZERO_MARK, CountTables, SignatureTable
 
 Counts = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -64,10 +64,13 @@ def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, *, epsilo
     if concept_area.shape != (concepts,) or area.shape not in ((units, 1), (units, concepts)):
         shapes = f"intersections {intersection.shape}, unit areas {unit_area.shape}, concept areas {concept_area.shape}"
         raise ShapeError(f"{shapes} do not agree.")
-    if (intersection < 0).any() or (intersection > concept_area).any() or (overlap == "union" and (intersection > area).any()):
+    widest = np.minimum(area, concept_area) if overlap == "union" else np.broadcast_to(concept_area, intersection.shape)
+    if intersection.min(initial=0) < 0 or (intersection > widest).any():
         raise CountError("an intersection is larger than one of its areas; the counts are damaged, delete them and run again.")
-    union = (area + concept_area - intersection).astype(np.float64)
-    divisor = union + epsilon
+    union = area + concept_area
+    union -= intersection
+    divisor = union.astype(np.float64)
+    divisor += epsilon
     score = np.zeros(intersection.shape, np.float64)
     np.divide(intersection, divisor, out=score, where=divisor != 0)
     return score
@@ -93,11 +96,11 @@ def scores(tables: CountTables, vocabulary: Vocabulary, profile: Profile, *, min
         UsageError: the profile scores only categories that this vocabulary does not have.
     """
     concept, category = _columns(vocabulary, profile)
-    membership = _membership(tables, len(vocabulary), profile)[:, concept]
+    member = membership(tables.signatures, len(vocabulary), profile)[:, concept]
     units = len(tables.unit_area)
     active = scipy.sparse.csr_array((tables.count, (tables.unit, tables.signature)), shape=(units, len(tables.signatures)))
-    intersection = (active @ membership).toarray().astype(np.int64)
-    concept_area = np.asarray(membership.T @ tables.signature_pixels, dtype=np.int64)
+    intersection = (active @ member).toarray().astype(np.int64)
+    concept_area = np.asarray(member.T @ tables.signature_pixels, dtype=np.int64)
     unit_area = tables.unit_area_category[:, category] if len(vocabulary.categories) else np.zeros((units, 0), np.int64)
     if len(tables.extra_unit):
         np.add.at(unit_area, (tables.extra_unit, tables.extra_concept - concept[0]), tables.extra_area)
@@ -118,20 +121,23 @@ def _columns(vocabulary: Vocabulary, profile: Profile) -> tuple[Counts, Counts]:
     return concept, category
 
 
-def _membership(tables: CountTables, concepts: int, profile: Profile) -> scipy.sparse.csr_array:
-    """(S, C+1) how often a concept is in a signature; column 0 is the leaked label 0."""
-    table = tables.signatures
+def membership(table: SignatureTable, concepts: int, profile: Profile) -> scipy.sparse.csr_array:
+    """(S, C+1) how often a concept is in a signature; column 0 is the leaked label 0.
+
+    Raises:
+        ShapeError: the table holds ids above `concepts`.
+    """
     owner = np.repeat(np.arange(len(table)), np.diff(table.offsets))
     kept = (table.members <= concepts) | (table.members == ZERO_MARK)
     if len(table.members) and (table.members[table.members < 65_001] > concepts).any():
         raise ShapeError(f"the counts hold concepts that a vocabulary of {concepts} does not have; they belong to another data set.")
     column = np.where(table.members == ZERO_MARK, 0, table.members)[kept].astype(np.int64)
     ones = np.ones(len(column), np.int64)
-    membership = scipy.sparse.csr_array((ones, (owner[kept], column)), shape=(len(table), concepts + 1))
-    membership.sum_duplicates()
+    found = scipy.sparse.csr_array((ones, (owner[kept], column)), shape=(len(table), concepts + 1))
+    found.sum_duplicates()
     if profile.overlap == "union":
-        membership.data[:] = 1
-    return membership
+        found.data[:] = 1
+    return found
 
 
 def _scored(

@@ -21,6 +21,7 @@ from dissect.store.records import (
     RunSpec,
     StatsEntry,
     UnitResult,
+    VerifiedLabel,
 )
 from dissect.store.store import Store, connect
 from dissect.store.views import (
@@ -75,6 +76,7 @@ __all__ = [
     "UnitFilter",
     "UnitResult",
     "UnitView",
+    "VerifiedLabel",
     "connect",
     "redacted",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select
 
 from dissect.errors import StoreError
 from dissect.store import runs, schema
-from dissect.store.formulas import layer_id_of
+from dissect.store.formulas import layer_id
 from dissect.store.records import AblationEntry
 from dissect.store.results import Ids, find_ids, find_run
 from dissect.store.views import AblationView
@@ -27,13 +27,13 @@ def write_ablations(connection: Connection, run_id: int, layer: str, entries: Se
         StoreError: a set has no units, or a unit or a concept is unknown.
     """
     run = find_run(connection, run_id)
-    layer_id = layer_id_of(connection, run_id, layer)
-    ids = find_ids(connection, run, layer_id, layer)
-    rows = [_row(ids, layer_id, entry) for entry in entries]
+    number = layer_id(connection, run_id, layer)
+    ids = find_ids(connection, run, number, layer)
+    rows = [_row(ids, number, entry) for entry in entries]
     table = schema.ablation
     for members, concept_id, how in dict.fromkeys((row["members"], row["concept_id"], row["how"]) for row in rows):
         same = table.c.concept_id.is_(None) if concept_id is None else table.c.concept_id == concept_id
-        mine = (table.c.run_id == run_id, table.c.layer_id == layer_id, table.c.members == members, table.c.how == how, same)
+        mine = (table.c.run_id == run_id, table.c.layer_id == number, table.c.members == members, table.c.how == how, same)
         connection.execute(delete(table).where(*mine))
     insert_all(connection, table, rows)
 
@@ -50,12 +50,12 @@ def ablations(connection: Connection, run_id: int, layer: str | None = None) -> 
     return [_view(row) for row in connection.execute(query.order_by(where.c.position, where.c.id, table.c.id))]
 
 
-def _row(ids: Ids, layer_id: int, entry: AblationEntry) -> dict[str, Any]:
+def _row(ids: Ids, layer: int, entry: AblationEntry) -> dict[str, Any]:
     units = [ids.unit(index) for index in entry.members]
     if not units:
         raise StoreError(f"layer {ids.layer} of run {ids.run}: an ablation names no units. Name at least one.")
     return {
-        "run_id": ids.run, "layer_id": layer_id, "unit_id": units[0] if len(units) == 1 else None,
+        "run_id": ids.run, "layer_id": layer, "unit_id": units[0] if len(units) == 1 else None,
         "members": ",".join(str(index) for index in entry.members),
         "concept_id": ids.concept(entry.concept) if entry.concept is not None else None,
         **{name: getattr(entry, name) for name in _PLAIN},

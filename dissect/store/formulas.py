@@ -25,13 +25,13 @@ def write_formulas(
     """
     _check(done, results, methods)
     run = find_run(connection, run_id)
-    layer_id = layer_id_of(connection, run_id, done.layer)
-    ids = find_ids(connection, run, layer_id, done.layer)
-    freed = _remove(connection, run_id, layer_id, methods)
+    number = layer_id(connection, run_id, done.layer)
+    ids = find_ids(connection, run, number, done.layer)
+    freed = _remove(connection, run_id, number, methods)
     entries = [(result.index, entry) for result in results for entry in result.labels]
     numbers = write_labels(connection, ids, entries, freed)
     insert_all(connection, schema.label_mask, _masks(results, numbers))
-    _replace_method(connection, run_id, layer_id, done)
+    replace_method(connection, run_id, number, done)
 
 
 def layer_methods(connection: Connection, run_id: int) -> list[LayerMethod]:
@@ -62,8 +62,8 @@ def _lacking(result: FormulaResult) -> str:
     return "the label they are of" if result.mask_size is not None else "their size"
 
 
-def layer_id_of(connection: Connection, run_id: int, name: str) -> int:
-    """The number of a layer of a run; `NotFoundError` lists those it has."""
+def layer_id(connection: Connection, run_id: int, name: str) -> int:
+    """Number of a layer of a run; `NotFoundError` lists those it has."""
     here, layer = schema.run_layer, schema.layer
     query = select(layer.c.name, layer.c.id).join(here, here.c.layer_id == layer.c.id).where(here.c.run_id == run_id)
     there = {row.name: int(row.id) for row in connection.execute(query)}
@@ -73,10 +73,10 @@ def layer_id_of(connection: Connection, run_id: int, name: str) -> int:
     return there[name]
 
 
-def _remove(connection: Connection, run_id: int, layer_id: int, methods: Sequence[str]) -> list[int]:
+def _remove(connection: Connection, run_id: int, number: int, methods: Sequence[str]) -> list[int]:
     """Delete the layer's labels of these methods, with what hangs on them. Returns the numbers that they had, in order."""
     label, unit = schema.label, schema.unit
-    units = select(unit.c.id).where(unit.c.layer_id == layer_id)
+    units = select(unit.c.id).where(unit.c.layer_id == number)
     mine = (label.c.run_id == run_id, label.c.unit_id.in_(units), label.c.method.in_(list(methods)))
     freed = list(connection.execute(select(label.c.id).where(*mine).order_by(label.c.id)).scalars())
     connection.execute(delete(label).where(*mine))
@@ -96,9 +96,10 @@ def _masks(results: Sequence[FormulaResult], numbers: Sequence[int]) -> list[dic
     return rows
 
 
-def _replace_method(connection: Connection, run_id: int, layer_id: int, done: LayerMethod) -> None:
+def replace_method(connection: Connection, run_id: int, number: int, done: LayerMethod) -> None:
+    """Say that a method is done for the layer of this number."""
     table = schema.layer_method
-    key = {"run_id": run_id, "layer_id": layer_id, "method": done.method}
+    key = {"run_id": run_id, "layer_id": number, "method": done.method}
     connection.execute(delete(table).where(*(table.c[name] == value for name, value in key.items())))
     values = {"fingerprint": done.fingerprint, "settings": done.settings, "summary": done.summary}
     insert_all(connection, table, [key | values])

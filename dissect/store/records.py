@@ -289,3 +289,24 @@ class LayerMethod:
     fingerprint: str
     settings: Mapping[str, Plain] = field(default_factory=dict)
     summary: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedLabel:
+    """What the tests say of one unit's label (rank 1) of a method. None: not tested; `details` then says why.
+
+    details: everything else that was measured; kept under `verification` in the label's details.
+    """
+
+    index: int
+    method: str
+    held_out_score: float | None = None
+    held_out_agrees: bool | None = None
+    interval_low: float | None = None
+    interval_high: float | None = None
+    null_kind: str | None = None
+    permutations: int | None = None
+    p: float | None = None
+    q: float | None = None
+    split_hash: str | None = None
+    details: Mapping[str, Plain] = field(default_factory=dict)

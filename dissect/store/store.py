@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from dissect.errors import NotFoundError
-from dissect.store import ablations, formulas, layers, results, revisions, runs, schema_version, units, write
+from dissect.store import ablations, formulas, layers, results, revisions, runs, schema_version, units, verification, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     AblationEntry,
@@ -32,6 +32,7 @@ from dissect.store.records import (
     LayerResult,
     ModelRecord,
     RunSpec,
+    VerifiedLabel,
 )
 from dissect.store.views import (
     AblationView,
@@ -182,6 +183,16 @@ class Store:
         """
         with writing(self._engine) as connection:
             formulas.write_formulas(connection, run_id, done, results, methods)
+
+    def write_verification(self, run_id: int, done: LayerMethod, results: Sequence[VerifiedLabel]) -> None:
+        """Enter what tests say of a layer's labels, in one transaction; an earlier verification of the layer is replaced.
+
+        Raises:
+            NotFoundError: no such run, or the run does not have this layer.
+            StoreError: a unit has no label of that method.
+        """
+        with writing(self._engine) as connection:
+            verification.write_verification(connection, run_id, done, results)
 
     def layer_methods(self, run_id: int) -> list[LayerMethod]:
         """Which later methods are done for which layers of a run. Scoring a layer again takes its methods away with their labels."""

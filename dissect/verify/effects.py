@@ -87,7 +87,8 @@ def losses(logits: NDArray[np.float32], right: Answers) -> Floats:
         rows = np.flatnonzero(group.right >= 0)
         total[:, rows] += special.logsumexp(own[:, rows], axis=2) - own[:, rows, place[rows]]
     signed = np.where(right.present, -values[:, :, right.single], values[:, :, right.single])
-    return total + np.logaddexp(0.0, signed).sum(axis=2)
+    found: Floats = total + np.logaddexp(0.0, signed).sum(axis=2)
+    return found
 
 
 def accuracy(logits: NDArray[np.float32], right: Answers) -> Floats:
@@ -150,7 +151,7 @@ def contrast(change: Floats, held: Bools, groups: NDArray[np.int64], *, samples:
     number, place = np.unique(groups, return_inverse=True)
     sums = np.stack([np.bincount(place, part, len(number)) for part in (change * inside, inside, change * outside, outside)], axis=1)
     drawn = np.random.default_rng(seed).multinomial(len(number), np.full(len(number), 1 / len(number)), size=samples)
-    values = _difference(drawn @ sums, bool(outside.any()))
+    values = _difference(drawn.astype(np.float64) @ sums, bool(outside.any()))
     low, high = np.nanquantile(values, (0.025, 0.975))
     return Contrast(float(_difference(sums.sum(axis=0)[None], bool(outside.any()))[0]), float(low), float(high))
 
@@ -189,16 +190,6 @@ def selectivity(average: Floats, present: Bools) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = np.where((means >= 0).all(axis=0) & (best + rest > 0), (best - rest) / (best + rest), np.nan)
     return found
-
-
-def benjamini_hochberg(p: Floats) -> Floats:
-    """q-values (n,) of p-values (n,); NaN stays NaN and does not count."""
-    q = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
 
 
 def _in_group(values: NDArray[np.floating], group: Group, whole: bool) -> tuple[NDArray[np.floating], NDArray[np.int64]]:

@@ -1,0 +1,203 @@
+"""Cost of the tests of labels, at the scale of 10,000 images, 512 units and 1,198 concepts, on synthetic worlds.
+
+    python -m benchmarks.verify [--images 10000] [--units 512] [--permutations 200]
+
+Independence null: seconds for all permutations of all units, from counts as the probe keeps them, reading them into spans included.
+Baseline in the same process: one permutation of some units in plain NumPy (a histogram of local signatures a pair of image and unit, then
+a product with the concepts), with the same integers. Each part of this benchmark is one function of `PARTS` and gives the seconds that
+count towards the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import check, leave, machine
+from benchmarks.worlds import CONCEPTS, SIDE, SIZES, layout, pictures
+from dissect.concepts.model import Concept, ImageRecord, Vocabulary
+from dissect.probe.profile import PROFILES
+from dissect.probe.signatures import ImageLabels, LabelShard, build_label_shard
+from dissect.score.count import iou
+from dissect.verify.columns import columns
+from dissect.verify.null import NullData, count_p, unit_counts, z_scores
+from dissect.verify.shuffles import shuffles
+from dissect.verify.spans import MaskSpans, join_labels, join_masks, position_spans
+from dissect.verify.tail import tail_p
+
+STANDARD = PROFILES["standard"]
+EDGE = 112
+"""Pixels of a label map's side; the layouts are made of SIDE x SIDE blocks."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Label shards of 1,000 images, and what the probe keeps of each with them: image, unit, offsets and positions of its pairs."""
+
+    vocabulary: Vocabulary
+    shards: list[LabelShard]
+    pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16]]]
+    units: int
+
+
+def words() -> Vocabulary:
+    """The concepts of `worlds`."""
+    kinds = [kind for kind, size in SIZES.items() for _ in range(size)]
+    concepts = tuple(Concept(k, f"c{k}", kind, (kind,), str(k)) for k, kind in enumerate(kinds, start=1))
+    return Vocabulary("synthetic", tuple(SIZES), concepts)
+
+
+def synthetic(images: int, units: int, seed: int) -> World:
+    """Pictures of `worlds` as label maps, and round masks: every unit in about 5 % of the images, half a percent of all pixels."""
+    random = np.random.default_rng(seed)
+    layouts = [layout(random) for _ in range(min(1500, images))]
+    base, rows = pictures(random, images, layouts)
+    blocks = [each.block.repeat(EDGE // SIDE, 0).repeat(EDGE // SIDE, 1).ravel() for each in layouts]
+    discs = _discs(random)
+    shards, pairs = [], []
+    for first in range(0, images, 1000):
+        here = range(first, min(first + 1000, images))
+        labels = [_labelled(rows[i], blocks[base[i]]) for i in here]
+        shards.append(build_label_shard(labels, (EDGE, EDGE), len(SIZES)))
+        pairs.append(_fire(random, len(here), units, discs))
+    return World(words(), shards, pairs, units)
+
+
+def _labelled(row: NDArray[np.int64], blocks: NDArray[np.int64]) -> ImageLabels:
+    """Signatures of one picture from the names of its blocks."""
+    members = [np.sort(names[names >= 0] + 1).astype("<u2").tobytes() for names in row]
+    local: dict[bytes, int] = {}
+    number = np.array([local.setdefault(each, len(local)) for each in members], np.uint16)
+    pixels = number[blocks]
+    return ImageLabels(pixels, tuple(local), np.bincount(pixels, minlength=len(local)), np.ones(len(SIZES), np.bool_), ())
+
+
+def _discs(random: np.random.Generator) -> list[NDArray[np.uint16]]:
+    """300 round masks of 10 % of the pixels on average, with ragged rims."""
+    y, x = np.mgrid[:EDGE, :EDGE]
+    found = []
+    for _ in range(300):
+        cy, cx, radius = *random.uniform(5, EDGE - 5, 2).tolist(), float(random.uniform(12, 30))
+        rim = radius * (1 + 0.1 * np.sin(3 * np.arctan2(y - cy, x - cx) + random.uniform(0, 6)))
+        found.append(np.flatnonzero((y - cy) ** 2 + (x - cx) ** 2 < rim**2).astype(np.uint16))
+    return found
+
+
+def _fire(
+    random: np.random.Generator, images: int, units: int, discs: list[NDArray[np.uint16]]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16]]:  # fmt: skip
+    image, unit = np.nonzero(random.random((images, units)) < 0.05)
+    chosen = random.integers(0, len(discs), len(image))
+    offsets = np.concatenate(([0], np.cumsum([len(discs[k]) for k in chosen]))).astype(np.int64)
+    positions = np.concatenate([discs[k] for k in chosen]) if len(chosen) else np.zeros(0, np.uint16)
+    return image.astype(np.int32), unit.astype(np.int32), offsets, positions
+
+
+def prepared(world: World, permutations: int) -> tuple[MaskSpans, NullData]:
+    """What a null needs, from what the probe keeps."""
+    labels = join_labels(world.shards)
+    records = [ImageRecord(k, str(k), None) for k in range(len(labels))]  # type: ignore[arg-type]
+    drawn = shuffles(labels.annotated, records, count=permutations, seed=1)
+    places = np.cumsum([0, *(len(shard.included) for shard in world.shards)])
+    parts = [
+        position_spans(*pairs, np.arange(len(shard.included)) + start)
+        for pairs, shard, start in zip(world.pairs, world.shards, places[:-1], strict=True)
+    ]
+    data = NullData(labels, columns(labels, world.vocabulary, STANDARD), drawn, world.vocabulary, STANDARD)
+    return join_masks(parts, world.units), data
+
+
+def null(world: World, permutations: int) -> float:
+    """The independence null of one layer; prints the seconds and the ratio against plain NumPy."""
+    prepared(World(world.vocabulary, world.shards[:1], world.pairs[:1], 2), 2)
+    began = time.perf_counter()
+    masks, data = prepared(world, permutations)
+    read = time.perf_counter() - began
+    size = sum(array.nbytes for each in (masks, data.labels) for array in vars(each).values() if isinstance(array, np.ndarray))
+    print(f"reading {len(masks.image)} masks of {masks.area.sum() / 1e6:.0f} M pixels into spans: {read:.2f} s, {size / 2**20:.0f} MiB")
+    concept = np.arange(1, CONCEPTS + 1)
+    category = np.repeat(np.arange(len(SIZES)), list(SIZES.values()))
+    truth = _truth(world)
+    counted = np.zeros(world.units)
+    unit_counts(masks, data, 0, concept, category)
+
+    def work(unit: int) -> None:
+        start = time.perf_counter()
+        intersection, area = unit_counts(masks, data, unit, concept, category)
+        counted[unit] = time.perf_counter() - start
+        score = iou(intersection, area, truth)
+        best, z = score.max(axis=1), z_scores(score).max(axis=1)
+        count_p(best), count_p(z), tail_p(best[0], best[1:])
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        list(pool.map(work, range(world.units)))
+    seconds = time.perf_counter() - began
+    one = seconds / (permutations + 1)
+    print(f"{permutations} permutations: {seconds:.1f} s, {1000 * one:.0f} ms each; counting {counted.sum():.1f} s of thread time")
+    few = min(world.units, 8)
+    plain = _plain_seconds(world, masks, data, few, concept) * world.units / few
+    print(f"one permutation in plain NumPy: {plain:.1f} s; ratio {plain / one:.0f} x")
+    return read + seconds
+
+
+def _truth(world: World) -> NDArray[np.int64]:
+    """G (C,)."""
+    total = np.zeros(CONCEPTS + 1, np.int64)
+    for shard in world.shards:
+        pixels = np.bincount(shard.local_signature, shard.local_pixels, len(shard.table)).astype(np.int64)
+        np.add.at(total, shard.table.members, np.repeat(pixels, np.diff(shard.table.offsets)))
+    return total[1:]
+
+
+def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, concept: NDArray[np.int64]) -> float:
+    """One permutation of the first units, from kept positions, without spans and kernels; its counts must be the same."""
+    source, spent = data.shuffles.source[1], 0.0
+    total = np.zeros((units, CONCEPTS + 1), np.int64)
+    for number, (image, unit, offsets, positions) in enumerate(world.pairs):
+        for pair in np.flatnonzero(unit < units).tolist():
+            began = time.perf_counter()
+            other = int(source[1000 * number + image[pair]])
+            shard, own = world.shards[other // 1000], other % 1000
+            counts = np.bincount(shard.signature_map[own][positions[offsets[pair] : offsets[pair + 1]]])
+            for local in np.flatnonzero(counts).tolist():
+                signature = shard.local_signature[shard.local_offsets[own] + local]
+                members = shard.table.members[shard.table.offsets[signature] : shard.table.offsets[signature + 1]]
+                total[unit[pair], members] += counts[local]
+            spent += time.perf_counter() - began
+    for unit in range(units):
+        if (unit_counts(masks, data, unit, concept, np.zeros_like(concept))[0][1] != total[unit, 1:]).any():
+            raise SystemExit("plain NumPy counts other pixels: the kernels are wrong")
+    return spent
+
+
+PARTS: Mapping[str, Callable[[World, int], float]] = {"null": null}
+"""The tests whose seconds are added up."""
+
+
+def main() -> None:
+    """Print the figures; exit 1 if the floor is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--units", type=int, default=512)
+    parser.add_argument("--permutations", type=int, default=200)
+    options = parser.parse_args()
+    print(machine())
+    world = synthetic(options.images, options.units, 1)
+    spans = sum(len(shard.local_signature) for shard in world.shards) / options.images
+    print(
+        f"data: {options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts, {spans:.0f} signatures an image"
+    )
+    total = sum(part(world, options.permutations) for part in PARTS.values())
+    leave([check(f"seconds of {' + '.join(PARTS)}", total, 120, at_most=True)])
+
+
+if __name__ == "__main__":
+    main()
