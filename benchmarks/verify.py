@@ -84,7 +84,7 @@ def _discs(random: np.random.Generator) -> list[NDArray[np.uint16]]:
     y, x = np.mgrid[:EDGE, :EDGE]
     found = []
     for _ in range(300):
-        cy, cx, radius = *random.uniform(5, EDGE - 5, 2).tolist(), float(random.uniform(12, 30))
+        cy, cx, radius = random.uniform(5, EDGE - 5), random.uniform(5, EDGE - 5), random.uniform(12, 30)
         rim = radius * (1 + 0.1 * np.sin(3 * np.arctan2(y - cy, x - cx) + random.uniform(0, 6)))
         found.append(np.flatnonzero((y - cy) ** 2 + (x - cx) ** 2 < rim**2).astype(np.uint16))
     return found
@@ -129,19 +129,20 @@ def null(world: World, permutations: int) -> float:
     unit_counts(masks, data, 0, concept, category)
 
     def work(unit: int) -> None:
-        start = time.perf_counter()
+        start = time.thread_time()
         intersection, area = unit_counts(masks, data, unit, concept, category)
-        counted[unit] = time.perf_counter() - start
+        counted[unit] = time.thread_time() - start
         score = iou(intersection, area, truth)
         best, z = score.max(axis=1), z_scores(score).max(axis=1)
         count_p(best), count_p(z), tail_p(best[0], best[1:])
 
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(work, range(world.units)))
-    seconds = time.perf_counter() - began
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
     one = seconds / (permutations + 1)
-    print(f"{permutations} permutations: {seconds:.1f} s, {1000 * one:.0f} ms each; counting {counted.sum():.1f} s of thread time")
+    took = f"processor time {spent:.1f} s, {counted.sum():.1f} s of it counting"
+    print(f"{permutations} permutations: {seconds:.1f} s, {1000 * one:.0f} ms each; {took}")
     few = min(world.units, 8)
     plain = _plain_seconds(world, masks, data, few, concept) * world.units / few
     print(f"one permutation in plain NumPy: {plain:.1f} s; ratio {plain / one:.0f} x")
@@ -172,8 +173,8 @@ def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, c
                 members = shard.table.members[shard.table.offsets[signature] : shard.table.offsets[signature + 1]]
                 total[unit[pair], members] += counts[local]
             spent += time.perf_counter() - began
-    for unit in range(units):
-        if (unit_counts(masks, data, unit, concept, np.zeros_like(concept))[0][1] != total[unit, 1:]).any():
+    for number in range(units):
+        if (unit_counts(masks, data, number, concept, np.zeros_like(concept))[0][1] != total[number, 1:]).any():
             raise SystemExit("plain NumPy counts other pixels: the kernels are wrong")
     return spent
 
@@ -192,9 +193,8 @@ def main() -> None:
     print(machine())
     world = synthetic(options.images, options.units, 1)
     spans = sum(len(shard.local_signature) for shard in world.shards) / options.images
-    print(
-        f"data: {options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts, {spans:.0f} signatures an image"
-    )
+    size = f"{options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts"
+    print(f"data: {size}, {spans:.0f} signatures an image")
     total = sum(part(world, options.permutations) for part in PARTS.values())
     leave([check(f"seconds of {' + '.join(PARTS)}", total, 120, at_most=True)])
 
