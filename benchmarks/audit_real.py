@@ -13,7 +13,7 @@ def show(shared: Path, folder: Path) -> None:
     found = audited(shared, folder)
     print(f"{found.heads[0]} heads of Clothing Co-Parsing, {found.heads[1]} of COCO; layer {LAYER}")
     print(f"Spearman, mean size of effect on the gender logit against |read-out weight|: {found.rank:.3f}")
-    print(f"the same against |read-out weight| x mean response: {found.by_spread:.3f}")
+    print(f"the same against |read-out weight| x mean largest response: {found.by_spread:.3f}")
     for result in (found.response, found.effect):
         said = report("age and gender network", result)
         print(f"\nby {result.kind}")

@@ -98,7 +98,7 @@ class Contrast:
         known = np.isfinite(column[self.image])
         total = np.bincount(self.row[known], column[self.image][known], len(self.side))
         count = np.bincount(self.row[known], minlength=len(self.side))
-        return np.divide(total, count, out=np.full(len(self.side), np.nan), where=count > 0)
+        return np.asarray(np.divide(total, count, out=np.full(len(self.side), np.nan), where=count > 0), np.float64)
 
     def names(self, column: NDArray[np.str_]) -> NDArray[np.str_]:
         """(R,) the commonest value among each row's images (ties: the first in order)."""

@@ -60,7 +60,7 @@ class Heads:
 @dataclass(frozen=True)
 class Audited:
     """response, effect: the audits. rank: Spearman between mean size of effect on the gender logit and the weight that reads the unit;
-    by_spread: the same with the weight times the unit's mean response. heads: how many crops of either set."""
+    by_spread: the same with the weight times the unit's mean largest response. heads: how many crops of either set."""
 
     response: Selectivity
     effect: Selectivity
@@ -133,7 +133,7 @@ def _points_box(points: NDArray[np.float64]) -> Box | None:
 def heads(shared: Path, folder: Path) -> Heads:
     """Write all crops and list them."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = []
+    records: list[ImageRecord] = []
     for key, crop, attributes in (*clothed_heads(shared), *captioned_heads(shared)):
         path = folder / f"{key}.png"
         crop.save(path)
@@ -156,7 +156,7 @@ def audited(shared: Path, folder: Path) -> Audited:
     gender = dict(network.module.named_parameters())["fc.gender.weight"].detach().numpy()
     read = np.abs(gender[0] - gender[1])
     size = np.abs(effects).mean(axis=0)
-    spread = np.abs(effects / (gender[0] - gender[1])).mean(axis=0)
+    spread = np.maximum(responses.values, 0).mean(axis=0)
     counts = sum(record.key.startswith("ccp") for record in data.records), sum(record.key.startswith("coco") for record in data.records)
     return Audited(
         audit_responses({LAYER: responses.values}, of, rules), audit_effects({LAYER: effects}, of, rules),

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 def test_effects_rank_units_as_the_networks_own_read_out_does_and_small_groups_are_refused(shared: Path, tmp_path: Path) -> None:
     found = audited(shared, tmp_path)
     assert found.heads[0] > 250 and found.heads[1] > 20
-    assert found.rank > 0.5 and found.by_spread > 0.99
+    assert found.rank > 0.5 and found.by_spread > found.rank
     for result in (found.response, found.effect):
         said = report("age and gender network", result)
         refused = {finding.subject: finding.reason for finding in said.findings if finding.state == "not testable" and finding.unit is None}

@@ -95,7 +95,7 @@ def _maps(network: LoadedNetwork, path: Path) -> NDArray[np.float32]:
     with Image.open(path) as image:
         pixels = network.prepare(image.convert("RGB"))
     layer = network.layers(("act",))[0]
-    return network.activations(pixels[None], [layer])["act"].numpy()[0]
+    return np.asarray(network.activations(pixels[None], [layer])["act"][0], np.float32)
 
 
 def test_size_and_place_of_a_face_and_brightness_are_read_from_masks_and_pictures(seen: Seen, tmp_path: Path) -> None:

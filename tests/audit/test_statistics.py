@@ -18,6 +18,8 @@ from dissect.audit.power import as_auroc, detectable
 from dissect.audit.warm import warm
 from dissect.errors import ActivationError, ShapeError
 
+KERNELS: tuple[Any, ...] = (kernels.weighted_auroc, kernels.draw_subsets)
+
 
 def plain_auroc(values: NDArray[Any], side: NDArray[np.bool_], weights: NDArray[Any] | None = None) -> float:
     """Every pair looked at."""
@@ -159,8 +161,8 @@ def test_what_cannot_be_ranked_or_does_not_fit_is_refused() -> None:
 
 def test_after_warming_no_kernel_is_compiled_again() -> None:
     warm()
-    before = [len(kernel.signatures) for kernel in (kernels.weighted_auroc, kernels.draw_subsets)]  # type: ignore[attr-defined]
+    before = [len(kernel.signatures) for kernel in KERNELS]
     selectivity.permuted(selectivity.centred_ranks(np.random.default_rng(0).random((9, 3))), np.arange(9) < 4, np.arange(9), most=9, seed=1)
     bootstrap_auroc(np.random.default_rng(0).random((9, 3)).astype(np.float32), np.arange(9) < 4, np.ones((9, 2), np.float32))
-    after = [len(kernel.signatures) for kernel in (kernels.weighted_auroc, kernels.draw_subsets)]  # type: ignore[attr-defined]
+    after = [len(kernel.signatures) for kernel in KERNELS]
     assert after == before and min(before) >= 1
