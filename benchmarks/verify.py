@@ -4,23 +4,24 @@
 
 Independence null: seconds for all permutations of all units, from counts as the probe keeps them, reading them into spans included.
 Baseline in the same process: one permutation of some units in plain NumPy (a histogram of local signatures a pair of image and unit, then
-a product with the concepts), with the same integers. Each part of this benchmark is one function of `PARTS` and gives the seconds that
-count towards the floor.
+a product with the concepts), with the same integers. Cross-fit and bootstrap: of `benchmarks.verify_parts`, on recorded maps.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import check, leave, machine
+from benchmarks.verify_parts import bootstrap_seconds, crossfit_seconds, synthetic_layer
 from benchmarks.worlds import CONCEPTS, SIDE, SIZES, layout, pictures
 from dissect.concepts.model import Concept, ImageRecord, Vocabulary
 from dissect.probe.profile import PROFILES
@@ -179,8 +180,15 @@ def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, c
     return spent
 
 
-PARTS: Mapping[str, Callable[[World, int], float]] = {"null": null}
-"""The tests whose seconds are added up."""
+def halves_and_intervals(images: int, units: int) -> float:
+    """Cross-fit and bootstrap of one layer, on recorded maps of 7 x 7; prints the seconds of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = synthetic_layer(Path(folder) / "small", 60, 8)
+        crossfit_seconds(small)
+        layer = synthetic_layer(Path(folder) / "whole", images, units)
+        crossfit, intervals = crossfit_seconds(layer), bootstrap_seconds(layer)
+    print(f"cross-fit of concept labels: {crossfit:.1f} s; 1,000 bootstrap draws: {intervals:.1f} s")
+    return crossfit + intervals
 
 
 def main() -> None:
@@ -195,8 +203,8 @@ def main() -> None:
     spans = sum(len(shard.local_signature) for shard in world.shards) / options.images
     size = f"{options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts"
     print(f"data: {size}, {spans:.0f} signatures an image")
-    total = sum(part(world, options.permutations) for part in PARTS.values())
-    leave([check(f"seconds of {' + '.join(PARTS)}", total, 120, at_most=True)])
+    total = null(world, options.permutations) + halves_and_intervals(options.images, options.units)
+    leave([check(f"seconds of {options.permutations} permutations + cross-fit + bootstrap", total, 120, at_most=True)])
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ EVERYWHERE = (
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
-    "run", "compose", "verify", "ablate", "edit", "audit", "read", "runs", "data", "models", "cache", "database", "export", "doctor", "demo",
+    "run", "compose", "verify", "ablate", "edit", "audit", "read", "runs", "data", "models", "cache", "database", "export", "doctor",
+    "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 

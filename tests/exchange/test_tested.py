@@ -16,7 +16,8 @@ from dissect.fingerprint import Plain
 from dissect.store import LabelView, Store
 from tests.exchange.fake_run import fake_run
 from tests.exchange.reading import read
-from tests.store.test_verification import FIRST, TESTED, labelled
+from tests.store.test_formulas import labelled
+from tests.store.test_verification import FIRST, TESTED
 
 KEPT: dict[str, Plain] = {
     "null": {"floor": 1 / 201, "mean": 0.011, "high": 0.021, "z": 7.5, "z_concept": "wheel", "z_p": 0.005, "tail": False},

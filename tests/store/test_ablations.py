@@ -60,7 +60,7 @@ def test_what_is_not_there_is_named_and_nothing_is_written(store: Store) -> None
             store.write_ablations(run.id, layer, [ENTRY, entry])
     for wrong in ({"how": "half"}, {"dose": 1.5}, {"p": -0.1}, {"q": 1.1}, {"controls": -1}):
         with pytest.raises(StoreError, match="refuses a row"):
-            store.write_ablations(run.id, "conv1", [replace(ENTRY, **wrong)])  # type: ignore[arg-type]
+            store.write_ablations(run.id, "conv1", [replace(ENTRY, **wrong)])
     with pytest.raises(NotFoundError, match="no run"):
         store.write_ablations(run.id + 1, "conv1", [ENTRY])
     assert store.ablations(run.id) == []

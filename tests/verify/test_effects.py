@@ -166,7 +166,7 @@ def test_controls_are_eligible_different_and_nearer_than_the_rest(size: int) -> 
         return float(np.linalg.norm(features[list(units)].mean(axis=0) - features[list(members)].mean(axis=0)))
 
     pool = [unit for unit in np.flatnonzero(eligible) if unit not in members]
-    assert np.mean([distance(units) for units in found.sets]) < np.mean([distance((unit,)) for unit in pool])
+    assert np.mean([distance(units) for units in found.sets]) < np.mean([distance((int(unit),)) for unit in pool])
     for each, column in zip(found.balance, range(3), strict=True):
         others = features[pool, column]
         assert each.before == pytest.approx((features[list(members), column].mean() - others.mean()) / others.std())

@@ -26,7 +26,7 @@ def test_a_shape_below_zero_is_taken_for_zero() -> None:
 
 def test_the_statistic_is_scipys_for_the_exponential() -> None:
     values = np.random.default_rng(3).exponential(2.0, 60)
-    expected = stats.anderson(values, "expon", method="interpolate").statistic
+    expected = stats.anderson(values, "expon", method="interpolate").statistic  # type: ignore[call-overload]
     assert abs(anderson_darling(values[None], np.zeros(1), np.array([values.mean()]))[0] - expected) < 1e-9
 
 
