@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dissect.audit.finding import AuditReport
 from dissect.config import Config, resolve
 from dissect.pipeline.ablate import AblateRequest, ablate_run
+from dissect.pipeline.audit import AuditRequest, audit_run
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.report import write_run_report
 from dissect.pipeline.request import RunRequest
@@ -166,6 +168,16 @@ class Run:
         """
         progress = progress_for(sys.stderr, quiet=quiet)
         return verify_run(self.store, self.config, self.record.id, VerifyRequest(**settings), progress).layers
+
+    def audit(self, *, against: str | int | None = None, quiet: bool = False, **settings: Any) -> AuditReport:
+        """Audit the run for units that answer to faces or to groups of people; `settings` are the fields of
+        `dissect.pipeline.audit.AuditRequest` (attributes, match, lexicons, masks, effect, seed). against: another run to compare with.
+
+        The database keeps the audit; no page is written (`dissect audit` does that).
+        """
+        other = None if against is None else str(against)
+        request, progress = AuditRequest(**settings), progress_for(sys.stderr, quiet=quiet)
+        return audit_run(self.store, self.config, str(self.record.id), request, progress, against=other, pages=False).report
 
     def report(self, folder: str | Path) -> Path:
         """Write the HTML report; returns its first page."""

@@ -107,6 +107,10 @@ def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
          "Units are one choice of axes among many. Here the layer's axes are turned at random and the turned units labelled in the same "
          "way. A small share says that this axis means more than most; it says nothing about chance, since turned units see the images "
          "too."),
+        ("audit", "Audit",
+         "A finding says that a unit answers differently to two groups of pictures, or is named after people, not that the network treats "
+         "anybody unfairly, and not why. Groups are those of the data set's card, never guessed from faces; a unit for faces is not yet a "
+         "unit for a group. The audit's own page says what was tested and what could not be."),
         ("untested", "Not testable", "A test that these images cannot support is not made, and the reason stands in its place."),
         ("profile", "Profile",
          f"Published programs differ silently in how they count. This run: {run.profile}. " + PROFILES.get(run.profile, "")),

@@ -167,7 +167,7 @@ class ReportUnit:
     (formulas, descriptions). formula: what is known of its formula. runners: the next concepts, best first, of any category.
     mask_size: (H, W) of the exemplars' masks.
     histogram, edges: B counts and B + 1 edges of all activations. active_share: share of positions above the threshold.
-    twin: the lowest unit with bit-equal maps, or None.
+    twin: the lowest unit with bit-equal maps, or None. audits: what audits of the run found of it, a sentence each.
     """
 
     index: int
@@ -187,6 +187,7 @@ class ReportUnit:
     active_images: int | None = None
     twin: int | None = None
     formula: ReportFormula | None = None
+    audits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
