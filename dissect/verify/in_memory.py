@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dissect.concepts.model import ImageRecord
+from dissect.errors import ShapeError
 from dissect.network.model import LayerInfo
 from dissect.probe.maps import MapShard
 from dissect.probe.settings import ProbeResult
@@ -19,6 +20,9 @@ from dissect.probe.tally import TallyShard, merge_tally, tally_shard
 from dissect.probe.threshold import Thresholds
 from dissect.probe.upsample import grid
 from dissect.verify.columns import columns
+from dissect.verify.fold_counts import FoldCounts
+from dissect.verify.fold_layer import restricted
+from dissect.verify.folds import Folds
 from dissect.verify.formula_null import FormulaNull, formula_null
 from dissect.verify.maxima import Rules
 from dissect.verify.null import LayerNull, NullData, independence_null
@@ -63,6 +67,26 @@ def formula_null_in_memory(
     result, data, masks = _shuffled(maps, labels, rules, permutations, seed)
     least = max(rules.min_images, 1)
     return formula_null(result, result.layers[0], data, length=length, permutations=permutations, min_images=least, masks=masks)
+
+
+def folds_in_memory(maps: MapShard, labels: LabelShard, rules: Rules, folds: Folds) -> FoldCounts:
+    """The counts that a cross-fit needs, as `fold_counts.count_folds` makes them of recorded maps; `folds` splits the n images.
+
+    Raises:
+        ShapeError: maps, labels and folds are not of the same images, or there is no split.
+    """
+    if not folds.testable or len(folds.fold) != len(maps.included):
+        raise ShapeError(f"a split of {len(folds.fold)} images for maps of {len(maps.included)}; split the images that the maps are of.")
+    over = grid(maps.map_size, labels.label_size, "half_pixel")
+    parts = [restricted(maps, 0, folds.fold == g) for g in (0, 1)]
+    found = exact_thresholds(parts[:1], rules), exact_thresholds(parts[1:], rules)
+
+    def tables(f: int, g: int) -> CountTables:
+        tally = tally_shard(parts[g], found[f].cut, labels, over, rules.vocabulary, rules.profile, keep_positions=False)
+        return merge_tally([tally], [labels.table], labels.label_size)
+
+    known = np.zeros(maps.units, np.bool_)
+    return FoldCounts(folds, ((tables(0, 0), tables(0, 1)), (tables(1, 0), tables(1, 1))), found, (known, known))
 
 
 def _shuffled(

@@ -43,7 +43,7 @@ def test_references_are_no_check(measured: SelfTest) -> None:
 def test_the_plain_form_is_json_and_the_last_line_is_the_verdict(measured: SelfTest) -> None:
     text = json.dumps(measured.as_plain(), allow_nan=False)
     assert json.loads(text)["passed"] is True and json.loads(text)["permutations"] == PERMUTATIONS
-    assert measured.lines()[-1].endswith("passed")
+    assert measured.lines()[-1].endswith("as it should be")
 
 
 def test_the_same_seeds_give_the_same_numbers() -> None:
