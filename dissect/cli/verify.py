@@ -34,7 +34,10 @@ def verify(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     self_test: Annotated[
-        bool, typer.Option("--self-test", help="Test the tests: calibration, power and false discoveries on made-up units; needs no run.")
+        bool,
+        typer.Option(
+            "--self-test", help="Test every test: calibration, coverage, power and false discoveries on made-up units; needs no run."
+        ),
     ] = False,
     repetitions: Annotated[int, typer.Option(min=1, help="Of the self-test.")] = 40,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write the run's HTML report anew.")] = True,
@@ -67,9 +70,9 @@ def verify(
 
 def _self_test(state: State, repetitions: int) -> None:
     """Print what the tests measure on units whose truth is known; fails where they are not to be trusted."""
-    from dissect.verify.selftest import self_test
+    from dissect.pipeline.self_test import product_test
 
-    found = self_test(tuple(range(repetitions)))
+    found = product_test(repetitions)
     if state.json:
         write_json(found.as_plain())
     else:

@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 
 from dissect.compose.formula import Concept, Formula
-from dissect.concepts.model import Vocabulary
 from dissect.errors import UsageError
 from dissect.fingerprint import Plain
 from dissect.network.build import seeded
@@ -160,9 +159,7 @@ class SelfTest:
 
     def lines(self) -> list[str]:
         """For people, in order: calibration, recovery, power, references, and whether all this is as it should be."""
-        parts: Sequence[Calibration | Recovery | Power | Shown] = (
-            *self.calibrations, *self.recoveries, *self.powers, *self.references
-        )  # fmt: skip
+        parts = (*self.calibrations, *self.recoveries, *self.powers, *self.references)
         verdict = "as it should be" if self.passed else "NOT AS IT SHOULD BE"
         return [line for part in parts for line in part.lines()] + [
             f"recovery and independence null, {len(self.seeds)} repetitions, {self.permutations} permutations each: {verdict}"
@@ -239,7 +236,6 @@ class World:
     """A drawn set. rules: it is labelled by. formulas: ten of its objects, to plant."""
 
     labels: LabelShard
-    vocabulary: Vocabulary
     rules: Rules
     formulas: tuple[Formula, ...]
 
@@ -249,7 +245,7 @@ def world_of(seed: int) -> World:
     labels, vocabulary = drawn_labels(seed)
     rules = Rules(vocabulary, profile("standard"), QUANTILE)
     things = [int(c) for c in small_concepts(labels, rules) if vocabulary.concepts[c - 1].category == "object"]
-    return World(labels, vocabulary, rules, tuple(Concept(c) for c in things[:UNITS]))
+    return World(labels, rules, tuple(Concept(c) for c in things[:UNITS]))
 
 
 def _shown(what: str, make: Callable[[World, int], MapShard], worlds: Sequence[World]) -> Shown:

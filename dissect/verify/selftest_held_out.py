@@ -79,7 +79,7 @@ class HeldOutTruth:
         verdict = "as it should be" if self.passed else "NOT AS IT SHOULD BE"
         return [
             f"held-out scores of noise maps: mean IoU {self.outside.mean():.5f}, independence gives {self.expected.mean():.5f}: ratio "
-            f"{self.ratio:.3f} (t-test p {self.p:.3g}, {len(self.outside)} units); on the fold of the choice {self.flattery:.2f} times as much",
+            f"{self.ratio:.3f} (t-test p {self.p:.3g}, {len(self.outside)} units); inside its fold {self.flattery:.2f} times",
             f"held-out scores of planted units: both folds choose the planted label for {self.right} of {self.planted}; mean IoU "
             f"{self.planted_inside:.3f} inside, {self.planted_outside:.3f} held out: {verdict}",
         ]
