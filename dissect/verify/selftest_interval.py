@@ -92,12 +92,15 @@ def coverages(seeds: Sequence[int]) -> tuple[Coverage, ...]:
 
 
 def population(scenario: Scenario, seed: int, size: int = POPULATION) -> tuple[Int32, Int32]:
-    """I and union (P, g) of made-up images. Images of a group hold the concept together, at a size of the group's own."""
+    """I and union (P, g) of made-up images.
+
+    Images of a group hold the concept together, at a size of the group's own, and the unit finds it in most of them or in few.
+    """
     random = np.random.default_rng(seed)
     shape = (size, scenario.each)
     scale = random.lognormal(0, 0.5, (size, 1))
     concept = np.where(random.random((size, 1)) < scenario.share, 400 * scale * random.lognormal(0, 0.6, shape), 0.0)
-    fires = random.random(shape) < np.where(concept > 0, 0.6, 0.05)
+    fires = random.random(shape) < np.where(concept > 0, random.beta(0.6, 0.4, (size, 1)), 0.05)
     area = np.where(fires, 300 * scale * random.lognormal(0, 0.6, shape), 0.0)
     shared = np.ceil(np.minimum(concept, area) * random.beta(2, 2, shape))
     both = np.ceil(area) + np.ceil(concept) - shared
