@@ -117,6 +117,13 @@ def as_shard(maps: NDArray[np.float32], included: NDArray[np.bool_]) -> MapShard
     return MapShard.dense(flat, flat.max(axis=2).astype(np.float32), included, (height, width))
 
 
+def beside(one: MapShard, two: MapShard) -> MapShard:
+    """The units of two shards of the same images as one layer."""
+    images = len(one.included)
+    maps = np.concatenate([shard.values.reshape(images, shard.units, -1) for shard in (one, two)], axis=1)
+    return MapShard.dense(maps, np.concatenate([one.maxima, two.maxima], axis=1), one.included & two.included, one.map_size)
+
+
 def shuffled_labels(labels: LabelShard, order: NDArray[np.int64]) -> LabelShard:
     """The label maps of other images: image i gets all that is known of image order[i].
 

@@ -27,7 +27,7 @@ from dissect.probe.profile import profile
 from dissect.probe.signatures import LabelShard
 from dissect.verify.in_memory import formula_null_in_memory, null_in_memory
 from dissect.verify.maxima import Rules
-from dissect.verify.planted import as_shard, drawn_labels, noise_maps, planted_maps, shuffled_labels
+from dissect.verify.planted import as_shard, beside, drawn_labels, noise_maps, planted_maps, shuffled_labels
 from dissect.verify.rates import q_values, share_interval
 from dissect.verify.recovery import Recovery, recovery, small_concepts
 from dissect.verify.rotations import haar, mixed
@@ -40,8 +40,8 @@ MAP = (16, 16)
 UNITS = 10
 """Units of a layer: with 199 permutations one unit at the floor is then enough for a discovery, so that the check has teeth."""
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0)
-KS_LEAST = 1e-3
-"""A Kolmogorov-Smirnov p below this says that p-values are not uniform."""
+KS_LEAST, SURE = 1e-3, 0.999
+"""A Kolmogorov-Smirnov p below this says that p-values are not uniform. Confidence at which a rate of rejections must exceed 5 %."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Calibration:
     @property
     def passed(self) -> bool:
         """Whether nothing speaks against uniform p-values and a share of rejecting repetitions of 5 % or less."""
-        return self.ks_p >= KS_LEAST and self.interval[0] <= RATE
+        return self.ks_p >= KS_LEAST and share_interval(self.rejecting, len(self.p), SURE)[0] <= RATE
 
     def lines(self) -> list[str]:
         """For people."""
@@ -159,7 +159,9 @@ class SelfTest:
 
     def lines(self) -> list[str]:
         """For people, in order: calibration, recovery, power, references, and whether all this is as it should be."""
-        parts = (*self.calibrations, *self.recoveries, *self.powers, *self.references)
+        parts: tuple[Calibration | Recovery | Power | Shown, ...] = (
+            *self.calibrations, *self.recoveries, *self.powers, *self.references
+        )  # fmt: skip
         verdict = "as it should be" if self.passed else "NOT AS IT SHOULD BE"
         return [line for part in parts for line in part.lines()] + [
             f"recovery and independence null, {len(self.seeds)} repetitions, {self.permutations} permutations each: {verdict}"
@@ -291,10 +293,3 @@ def _power(noise: float, worlds: Sequence[World]) -> Power:
         shares.append(hit[count:].sum() / max(int(hit.sum()), 1))
         ratios.append(float(np.median(units.signal_to_noise)))
     return Power(noise, float(np.median(ratios)), found, planted, labelled, float(np.mean(shares)))
-
-
-def beside(one: MapShard, two: MapShard) -> MapShard:
-    """The units of two shards of the same images as one layer."""
-    images = len(one.included)
-    maps = np.concatenate([shard.values.reshape(images, shard.units, -1) for shard in (one, two)], axis=1)
-    return MapShard.dense(maps, np.concatenate([one.maxima, two.maxima], axis=1), one.included & two.included, one.map_size)

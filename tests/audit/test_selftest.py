@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dissect.audit import response
-from dissect.audit.matching import Matching
+from dissect.audit.matching import Matching, match
 from dissect.audit.planted import Outcome
 from dissect.audit.selftest import AuditTruth, audit_truth
 
@@ -29,10 +29,8 @@ def test_planted_units_are_found_the_rate_is_kept_and_brightness_is_matched_away
 
 
 def test_pairs_that_are_not_matched_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = response.match
-
     def blind(side: Any, numeric: Any, *more: Any, **rest: Any) -> Matching:
-        found = whole(side, {name: np.random.default_rng(0).random(len(each)) for name, each in numeric.items()}, *more, **rest)
+        found = match(side, {name: np.random.default_rng(0).random(len(each)) for name, each in numeric.items()}, *more, **rest)
         return replace(found, after=dict.fromkeys(found.after, 0.0))
 
     monkeypatch.setattr(response, "match", blind)

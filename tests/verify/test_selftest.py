@@ -12,9 +12,9 @@ from dissect.errors import UsageError
 from dissect.probe.profile import profile
 from dissect.verify.in_memory import layer_in_memory, null_in_memory
 from dissect.verify.maxima import Rules
-from dissect.verify.planted import drawn_labels, noise_maps, planted_maps
+from dissect.verify.planted import beside, drawn_labels, noise_maps, planted_maps
 from dissect.verify.recovery import small_concepts
-from dissect.verify.selftest import NOISE, PERMUTATIONS, UNITS, SelfTest, beside, judged, random_maps, self_test
+from dissect.verify.selftest import NOISE, PERMUTATIONS, UNITS, SelfTest, judged, random_maps, self_test
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 
 from dissect.errors import ShapeError
 from dissect.probe.maps import MapShard
+from dissect.probe.profile import Profile
 from dissect.probe.signatures import LabelShard
 from dissect.score.best import Ranked, top_concepts
+from dissect.score.count import ConceptScores
 from dissect.verify import ablation, crossfit, intervals, selftest_held_out, selftest_interval
 from dissect.verify.ablation import effect
+from dissect.verify.effects import Contrast, contrast, means_of
 from dissect.verify.fold_counts import FoldCounts
 from dissect.verify.folds import Folds, split_folds
 from dissect.verify.in_memory import folds_in_memory, layer_in_memory
@@ -45,10 +49,8 @@ def test_scores_of_the_fold_that_chose_the_label_do_not_pass_for_held_out(monkey
 
 
 def test_a_label_that_was_chosen_on_all_images_does_not_pass_for_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = selftest_held_out.folds_in_memory
-
     def leaky(maps: MapShard, labels: LabelShard, rules: Rules, folds: Folds) -> FoldCounts:
-        counts, every = whole(maps, labels, rules, folds), layer_in_memory(maps, labels, rules)[0].tables
+        counts, every = folds_in_memory(maps, labels, rules, folds), layer_in_memory(maps, labels, rules)[0].tables
         assert every is not None
         return replace(counts, tables=((every, counts.tables[0][1]), (counts.tables[1][0], every)))
 
@@ -60,8 +62,8 @@ def test_a_label_that_was_chosen_on_all_images_does_not_pass_for_held_out(monkey
 def test_a_label_that_is_not_the_best_of_its_fold_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The choice is what a cross-fit is about: the second best is neither flattered as much nor the planted concept."""
 
-    def second(*given: Any) -> Ranked:
-        found = top_concepts(*given, count=2)
+    def second(scores: ConceptScores, states: Sequence[str], profile: Profile) -> Ranked:
+        found = top_concepts(scores, states, profile, 2)
         return Ranked(*(getattr(found, each.name)[:, 1:] for each in fields(found)))
 
     monkeypatch.setattr(crossfit, "best_concept", second)
@@ -137,19 +139,16 @@ def test_a_rank_that_leaves_the_unit_itself_out_fails(monkeypatch: pytest.Monkey
 
 def test_controls_taken_from_other_units_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Controls that differ less than the tested units: their rank is not uniform."""
-    monkeypatch.setattr(
-        ablation, "means_of", lambda change, held, of=ablation.means_of: of(change, held) * (1 if len(change) == 1 else 0.3)
-    )
+    monkeypatch.setattr(ablation, "means_of", lambda change, held: means_of(change, held) * (1 if len(change) == 1 else 0.3))
     assert not ablation_truth((0,)).passed
 
 
 def test_intervals_of_an_effect_that_are_too_narrow_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ablation.contrast
-
-    def narrow(*given: Any, **more: Any) -> Any:
-        found = whole(*given, **more)
+    def narrow(*given: Any, **more: Any) -> Contrast:
+        found = contrast(*given, **more)
+        assert found.value is not None and found.low is not None and found.high is not None
         half = (found.high - found.low) / 4
-        return type(found)(found.value, found.value - half, found.value + half)
+        return Contrast(found.value, found.value - half, found.value + half)
 
     monkeypatch.setattr(ablation, "contrast", narrow)
     assert not ablation_truth((0,)).passed
