@@ -19,7 +19,7 @@ from tests.caption.tables import Table, distribution, every_description, plain_b
 ALL = 400
 """More than all descriptions of the vocabularies below."""
 
-few = hypothesis.settings(max_examples=60)
+few = hypothesis.settings(max_examples=40)
 """Exhaustive search over hundreds of descriptions takes its time."""
 
 
@@ -43,6 +43,7 @@ def test_a_wide_beam_and_its_rerank_equal_exhaustive_search(seed: int, words: in
                 assert description.pmi == pytest.approx(log_p_given - weight * log_p, abs=1e-5)
 
 
+@few
 @given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 4), st.integers(1, 6))
 def test_a_narrow_beam_equals_a_plain_one(seed: int, words: int, length: int, width: int) -> None:
     vocabulary = small(words)
