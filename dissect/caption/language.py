@@ -24,6 +24,9 @@ from dissect.caption.scores import State
 from dissect.caption.tokens import Vocabulary
 from dissect.errors import UsageError
 
+MOST_LAYERS = 64
+"""A card with more would only cost time before its tensors are compared."""
+
 
 @dataclass(frozen=True)
 class LanguageSizes:
@@ -35,8 +38,8 @@ class LanguageSizes:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if min(self.embedding, self.hidden, self.layers) < 1 or not 0 <= self.dropout < 1:
-            raise UsageError(f"{self} is no language model. Sizes are 1 or more, dropout is in [0, 1).")
+        if min(self.embedding, self.hidden, self.layers) < 1 or self.layers > MOST_LAYERS or not 0 <= self.dropout < 1:
+            raise UsageError(f"{self} is no language model. Sizes are 1 or more, layers at most {MOST_LAYERS}, dropout is in [0, 1).")
 
     def plain(self) -> dict[str, object]:
         """The sizes for JSON."""
