@@ -43,9 +43,8 @@ def agreements(texts: Sequence[Sequence[str]], layers: Sequence[str]) -> tuple[A
     print("\none annotator against the other two     BLEU   best F1   mean F1   exact")
 
     def line(name: str, found: Agreement) -> None:
-        print(
-            f"{name:36} {found.bleu[0]:8.3f}{found.bleu[1]:8.3f}{found.bleu[3]:8.3f} {found.best_f1:9.3f} {found.mean_f1:9.3f} {found.exact:7.1%}"
-        )
+        orders = "".join(f"{found.bleu[order - 1]:8.3f}" for order in (1, 2, 4))
+        print(f"{name:36} {orders} {found.best_f1:9.3f} {found.mean_f1:9.3f} {found.exact:7.1%}")
 
     whole, chance = agreement(texts), chance_agreement(texts)
     line("same unit", whole)

@@ -27,8 +27,8 @@ Texts = Sequence[Sequence[str]]
 class Agreement:
     """Of one annotator against the others of the same unit, in [0, 1].
 
-    bleu: corpus BLEU of orders 1 to 4, the others being references. best_f1, mean_f1: token F1 with the nearest of the others, and with all of
-    them, averaged over annotators and units. exact: share of texts whose tokens are those of another. texts: how many were compared.
+    bleu: corpus BLEU of orders 1 to 4, the others being references. best_f1, mean_f1: token F1 with the nearest of the others, and with
+    all of them, averaged over annotators and units. exact: share of texts whose tokens are those of another. texts: how many.
     """
 
     bleu: tuple[float, float, float, float]
@@ -107,7 +107,8 @@ def predict(
 
     sides: numbers of the units to train on, and of those to predict, which no model sees. groups (U,): a name of each unit to report
     apart, such as its layer. least: occurrences from which a training word is in the vocabulary. lstm: sizes of the LSTM, None to leave
-    it out; texts are cut to `how.length` words; what stops its training is a part (`how.held_out`) of the training units, never the units to predict.
+    it out; what stops its training is a part (`how.held_out`) of the training units, never the units to predict. Texts are cut to
+    `how.length` words.
 
     Raises:
         DataError: a side has no text.
