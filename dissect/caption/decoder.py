@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 from dissect.caption.features import Keys
-from dissect.caption.scores import State
+from dissect.caption.scores import State, parted
 from dissect.caption.tokens import Vocabulary
 from dissect.errors import ShapeError, UsageError
 
@@ -124,7 +124,8 @@ class CaptionDecoder(nn.Module):
         real = rows[:, 1:] != self.vocabulary.pad
         nll = functional.nll_loss(log_p.flatten(0, 1), rows[:, 1:].flatten(), ignore_index=self.vocabulary.pad)
         spread = (1 - (attention * real[:, :, None]).sum(dim=1)) ** 2
-        return nll + weight * (spread * present).sum() / present.sum().clamp_min(1)
+        total: torch.Tensor = nll + weight * (spread * present).sum() / present.sum().clamp_min(1)
+        return total
 
     def over(self, keys: Keys) -> BoundCaptioner:
         """A `Captioner` of these units, in evaluation mode.
@@ -146,7 +147,7 @@ class BoundCaptioner:
         self._keys = torch.from_numpy(keys.values).to(device)
         self._present = torch.from_numpy(keys.present).to(device)
         with torch.inference_mode():
-            parts = [decoder.key(part) for part in self._keys.split(64)]
+            parts = [decoder.key(part) for part in parted(self._keys, 64)]
         self._key_hidden = torch.cat(parts) if parts else self._keys.new_zeros((0, keys.values.shape[1], decoder.sizes.attended))
 
     @property

@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from dissect.caption.scores import Captioner, LanguageModel, ModelPrior, Prior, State, Steps, pmi, same_vocabulary
+from dissect.caption.scores import Captioner, LanguageModel, ModelPrior, Prior, State, Steps, as_prior, pmi, same_vocabulary
 from dissect.caption.tokens import Vocabulary
 from dissect.errors import UsageError
 
@@ -101,7 +101,7 @@ def describe(
     """
     how = how or Decoding()
     model = _language_model(captioner, prior, how)
-    sequences: Prior | None = prior if prior is None or hasattr(prior, "log_p") else ModelPrior(prior)  # type: ignore[assignment, arg-type]
+    sequences = None if prior is None else as_prior(prior)
     described: list[tuple[Description, ...]] = []
     with torch.inference_mode():
         for first in range(0, captioner.units, how.batch):
@@ -114,10 +114,10 @@ def describe(
 def _language_model(captioner: Captioner, prior: LanguageModel | Prior | None, how: Decoding) -> LanguageModel | None:
     if how.strategy in ("rerank", "stepwise") and prior is None:
         raise UsageError(f"decoding by {how.strategy} needs log p(d). Give a language model, or decode by beam.")
-    model: object = prior.model if isinstance(prior, ModelPrior) else prior
-    if hasattr(model, "step"):
-        same_vocabulary(captioner, model)  # type: ignore[arg-type]
-        return model  # type: ignore[return-value]
+    model = prior.model if isinstance(prior, ModelPrior) else prior
+    if isinstance(model, LanguageModel):
+        same_vocabulary(captioner, model)
+        return model
     if how.strategy == "stepwise":
         raise UsageError("stepwise decoding needs log p of every next word, which this prior does not give. Decode by rerank.")
     return None

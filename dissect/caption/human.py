@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dissect.caption.language import LanguageSizes, NgramModel
 from dissect.caption.metrics import best_f1, bleu, token_f1
+from dissect.caption.scores import LanguageModel, Prior
 from dissect.caption.tokens import Vocabulary, split
 from dissect.caption.training import LANGUAGE, Training, TrainingLog, perplexity, train_language_model
 from dissect.errors import DataError
@@ -54,7 +55,12 @@ def agreement(texts: Texts, others: Texts | None = None) -> Agreement:
             references.append([other for number, other in enumerate(rest) if number != place % len(rest)])
     pairs = list(zip(candidates, references, strict=True))
     return Agreement(
-        (*(bleu(candidates, references, order) for order in (1, 2, 3)), bleu(candidates, references)),
+        (
+            bleu(candidates, references, 1),
+            bleu(candidates, references, 2),
+            bleu(candidates, references, 3),
+            bleu(candidates, references, 4),
+        ),
         float(np.mean([best_f1(text, several) for text, several in pairs])),
         float(np.mean([np.mean([token_f1(text, other) for other in several]) for text, several in pairs])),
         float(np.mean([any(split(text) == split(other) for other in several) for text, several in pairs])),
@@ -117,7 +123,7 @@ def predict(
     if not train or not held:
         raise DataError("a side of the split has no text. Give texts to more units, or split otherwise.")
     vocabulary = Vocabulary.from_texts(train, least)
-    models: dict[str, object] = {
+    models: dict[str, LanguageModel | Prior] = {
         name: NgramModel(vocabulary, train, order) for order, name in enumerate(("unigram", "bigram", "trigram"), start=1)
     }
     log = None
@@ -138,6 +144,6 @@ def predict(
     )
 
 
-def _perplexities(models: dict[str, object], texts: Sequence[str], vocabulary: Vocabulary, length: int) -> dict[str, float]:
+def _perplexities(models: dict[str, LanguageModel | Prior], texts: Sequence[str], vocabulary: Vocabulary, length: int) -> dict[str, float]:
     found = {"uniform": float(len(vocabulary) - 2)}  # words, stop and unknown may follow
-    return found | {name: perplexity(model, texts, vocabulary, length) for name, model in models.items()}  # type: ignore[arg-type]
+    return found | {name: perplexity(model, texts, vocabulary, length) for name, model in models.items()}

@@ -145,7 +145,7 @@ class NgramModel:
             return lower
         tokens, counts = following
         discount, total = self._discount[len(context)], counts.sum()
-        found = lower * (discount * len(tokens) / total)
+        found: NDArray[np.float64] = lower * (discount * len(tokens) / total)
         found[tokens] += np.maximum(counts - discount, 0) / total
         return found
 

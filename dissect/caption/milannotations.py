@@ -69,7 +69,8 @@ class _FlatMasks:
         self._masks = masks
 
     def __len__(self) -> int:
-        return self._masks.shape[0] * self._masks.shape[1]
+        units, exemplars = self._masks.shape[:2]
+        return int(units * exemplars)
 
     def __getitem__(self, index: int) -> NDArray[np.bool_]:
         unit, rank = divmod(index, self._masks.shape[1])
@@ -186,7 +187,7 @@ def write_layer(
 
 def _fill(path: Path, shape: tuple[int, ...], of: Callable[[int], NDArray[Any]], ids: Int64) -> None:
     def fill(temporary: Path) -> None:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         for place in range(shape[0]):
             there = ids[place] >= 0
             if there.any():

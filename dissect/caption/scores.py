@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
@@ -38,6 +38,7 @@ class Steps(Protocol):
         ...
 
 
+@runtime_checkable
 class LanguageModel(Steps, Protocol):
     """log p(next | prefix)."""
 
@@ -59,6 +60,7 @@ class Captioner(Steps, Protocol):
         ...
 
 
+@runtime_checkable
 class Prior(Protocol):
     """log p(d), of whole descriptions."""
 
@@ -82,6 +84,11 @@ def row_log_p(model: Steps, state: State, rows: torch.Tensor) -> torch.Tensor:
     return total
 
 
+def parted(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Rows in parts of at most so many."""
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+
 @dataclass(frozen=True)
 class ModelPrior:
     """log p(d) of a language model, for any search that takes a `Prior`. rows_together: rows a pass."""
@@ -91,8 +98,13 @@ class ModelPrior:
 
     def log_p(self, rows: torch.Tensor) -> torch.Tensor:
         """See `Prior`."""
-        parts = [row_log_p(self.model, self.model.begin(len(part)), part) for part in rows.split(self.rows_together)]
+        parts = [row_log_p(self.model, self.model.begin(len(part)), part) for part in parted(rows, self.rows_together)]
         return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+
+def as_prior(model: LanguageModel | Prior) -> Prior:
+    """What gives log p(d) of whole descriptions: the model itself if it does, else its words added up."""
+    return model if isinstance(model, Prior) else ModelPrior(model)
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ class Marginal:
     def log_p(self, rows: torch.Tensor) -> torch.Tensor:
         """See `Prior`."""
         by_unit = [
-            torch.cat([caption_log_p(self.captioner, torch.full((len(part),), unit), part) for part in rows.split(self.rows_together)])
+            torch.cat([caption_log_p(self.captioner, torch.full((len(part),), unit), part) for part in parted(rows, self.rows_together)])
             for unit in range(self.captioner.units)
         ]
         return torch.logsumexp(torch.stack(by_unit), dim=0) - torch.log(torch.tensor(float(self.captioner.units), dtype=torch.float64))

@@ -25,7 +25,7 @@ from dissect.caption.decoding import Decoding, describe
 from dissect.caption.features import Keys
 from dissect.caption.language import LanguageSizes, LstmLanguageModel
 from dissect.caption.metrics import bleu
-from dissect.caption.scores import LanguageModel, ModelPrior, Prior
+from dissect.caption.scores import LanguageModel, Prior, as_prior
 from dissect.caption.tokens import Vocabulary
 from dissect.errors import DataError, UsageError
 from dissect.probe.progress import Progress, Quiet
@@ -204,9 +204,8 @@ def perplexity(model: LanguageModel | Prior, texts: Sequence[str], vocabulary: V
     """
     if not texts:
         raise DataError("perplexity of no text. Give one text or more.")
-    prior: Prior = model if hasattr(model, "log_p") else ModelPrior(model)  # type: ignore[assignment, arg-type]
     rows = vocabulary.batch(texts, length)
-    return math.exp(-float(prior.log_p(rows).sum()) / int((rows[:, 1:] != vocabulary.pad).sum()))
+    return math.exp(-float(as_prior(model).log_p(rows).sum()) / int((rows[:, 1:] != vocabulary.pad).sum()))
 
 
 def _train(

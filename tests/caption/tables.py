@@ -68,9 +68,9 @@ def plain_beam(
     vocabulary: Vocabulary, value: Callable[[tuple[int, ...], int], float], width: int, length: int
 ) -> list[tuple[float, tuple[int, ...]]]:
     """A beam in plain Python. value(prefix, token): what the token adds. Gives (score, words), the best first."""
-    beam = [(0.0, (vocabulary.start,))]
+    beam: list[tuple[float, tuple[int, ...]]] = [(0.0, (vocabulary.start,))]
     for place in range(1, length + 2):
-        following = []
+        following: list[tuple[float, tuple[int, ...]]] = []
         for score, prefix in beam:
             if prefix[-1] == vocabulary.stop:
                 following.append((score, prefix))

@@ -19,7 +19,8 @@ from tests.caption.tables import Table, distribution, every_description, plain_b
 ALL = 400
 """More than all descriptions of the vocabularies below."""
 
-few = hypothesis.settings(max_examples=40)
+SEARCHES: tuple[Strategy, ...] = ("beam", "rerank", "stepwise")
+few = hypothesis.settings(max_examples=80)
 """Exhaustive search over hundreds of descriptions takes its time."""
 
 
@@ -28,12 +29,12 @@ few = hypothesis.settings(max_examples=40)
 def test_a_wide_beam_and_its_rerank_equal_exhaustive_search(seed: int, words: int, length: int, weight: float) -> None:
     vocabulary = small(words)
     captioner, model = Table(vocabulary, seed, units=2), Table(vocabulary, seed + 1)
-    found = {name: describe(captioner, model, Decoding(name, length, ALL, weight, kept=3)) for name in ("beam", "rerank", "stepwise")}  # type: ignore[arg-type]
+    found = {name: describe(captioner, model, Decoding(name, length, ALL, weight, kept=3)) for name in SEARCHES}
     for unit in range(2):
         plain = [(captioner.log_p_of(d, unit), model.log_p_of(d), d) for d in every_description(vocabulary, length)]
         by_p = sorted(plain, key=lambda row: -row[0])
         by_pmi = sorted(plain, key=lambda row: -(row[0] - weight * row[1]))
-        for name, expected in (("beam", by_p), ("rerank", by_pmi), ("stepwise", by_pmi)):
+        for name, expected in zip(SEARCHES, (by_p, by_pmi, by_pmi), strict=True):
             mine = found[name][unit]
             assert len(mine) == min(3, len(plain))
             for description, (log_p_given, log_p, tokens) in zip(mine, expected, strict=False):

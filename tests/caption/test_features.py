@@ -31,7 +31,7 @@ def test_pooling_equals_its_formula(seed: int, size: tuple[int, int], share: flo
     maps = [torch.from_numpy(random.normal(size=(units, *cells)).astype(np.float32)) for units, cells in ((3, (4, 4)), (2, (2, 3)))]
     masks = random.random((3, *size)) < share
     for resize in ("area", "bilinear"):
-        mine = pool(maps, masks, resize)  # type: ignore[arg-type]
+        mine = pool(maps, masks, resize)
         for m, mask in enumerate(masks):
             expected = []
             for layer in maps:
@@ -47,7 +47,7 @@ def cells_of(mask: np.ndarray, size: tuple[int, ...], resize: str) -> np.ndarray
         weight = functional.interpolate(torch.from_numpy(mask).float()[None, None], size=tuple(size), mode="bilinear", align_corners=False)
         return weight[0, 0].numpy()
     fine = np.repeat(np.repeat(mask.astype(float), size[0], axis=0), size[1], axis=1)
-    return fine.reshape(size[0], mask.shape[0], size[1], mask.shape[1]).mean(axis=(1, 3))
+    return np.asarray(fine.reshape(size[0], mask.shape[0], size[1], mask.shape[1]).mean(axis=(1, 3)))
 
 
 def test_a_mask_over_everything_gives_the_mean_and_one_pixel_its_cell() -> None:

@@ -50,7 +50,7 @@ def test_a_captioner_comes_back_whole(language: bool, tmp_path: Path) -> None:
     mine = describe(saved.decoder.over(some_keys()), saved.language_model, how)
     assert describe(back.decoder.over(some_keys()), back.language_model, how) == mine
     assert not back.decoder.training and all(parameter.requires_grad for parameter in back.decoder.parameters())
-    back.decoder.loss(torch.zeros(1, 2, 640), torch.ones(1, 2, dtype=torch.bool), WORDS.batch(["red"])).backward()
+    back.decoder.loss(torch.zeros(1, 2, 640), torch.ones(1, 2, dtype=torch.bool), WORDS.batch(["red"])).backward()  # type: ignore[no-untyped-call]
 
 
 def test_half_precision_halves_the_file_and_is_read_as_float32(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def changed(**change: object) -> Callable[[Path], None]:
     return do
 
 
-def other_tensors(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+def other_tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
     """Other tensors under a card that names them."""
 
     def do(card: Path) -> None:

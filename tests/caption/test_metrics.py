@@ -35,7 +35,8 @@ def test_f1_by_hand() -> None:
 
 
 def test_wrong_calls_are_refused() -> None:
-    for candidates, references in (([], []), (["a"], [[]]), (["a"], [])):
+    wrong: list[tuple[list[str], list[list[str]]]] = [([], []), (["a"], [[]]), (["a"], [])]
+    for candidates, references in wrong:
         with pytest.raises(UsageError, match="BLEU needs"):
             bleu(candidates, references)
     with pytest.raises(UsageError, match="F1 needs"):

@@ -74,7 +74,7 @@ class Words(nn.Module):
     def log_p(self, tokens: list[int]) -> float:
         rows = torch.tensor([[V - 4, *tokens, V - 3]])
         hidden, _ = self.lstm(self.embedding(rows[:, :-1]))
-        return sum(self.output(hidden)[0, place, token].item() for place, token in enumerate(rows[0, 1:].tolist()))
+        return float(sum(self.output(hidden)[0, place, token].item() for place, token in enumerate(rows[0, 1:].tolist())))
 
 
 @pytest.fixture
