@@ -1,6 +1,6 @@
 """What people wrote about the units of ResNet-152 (MILANNOTATIONS): their agreement, and language models that predict them.
 
-    nice -n 10 python -m benchmarks.caption_text [--annotations FILE] [--hidden 192] [--layers-out] [--no-lstm]
+    nice -n 10 python -m benchmarks.caption_text [--annotations FILE] [--hidden 128] [--layers-out] [--no-lstm]
 
 Perplexity a word of held-out *units* (all three descriptions of a unit are on one side), for an LSTM, Kneser-Ney n-grams and a uniform
 model with one vocabulary; then one annotator against the other two of the same unit, and against those of another unit.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from dissect.caption.human import Agreement, Predicted, agreement, chance_agreem
 from dissect.caption.language import LanguageSizes
 from dissect.caption.milannotations import Annotations, read_annotations
 from dissect.caption.training import Training, split_units
+from dissect.probe.progress import progress_for
 
 FILE = "data/human_annotations/MILANNOTATIONS_resnet152_imagenet.csv"
 NAMES = ("uniform", "unigram", "bigram", "trigram", "lstm")
@@ -65,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.caption_text", description=(__doc__ or "").split("\n")[0])
     root = Path(os.environ.get("DISSECT_SHARED") or Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--annotations", type=Path, default=root / FILE)
-    parser.add_argument("--hidden", type=int, default=192, help="of the LSTM (published: 512)")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--hidden", type=int, default=128, help="of the LSTM (published: 512)")
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0, help="of the split and of the LSTM")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--layers-out", action="store_true", help="also predict each layer from all others (n-grams only)")
     parser.add_argument("--no-lstm", action="store_true")
     options = parser.parse_args(arguments)
@@ -80,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(notes):,} units of {len(notes.layers)} layers, {3 * len(notes):,} descriptions")
     sizes = None if options.no_lstm else LanguageSizes(hidden=options.hidden)
     how = Training(batch=128, epochs=options.epochs, patience=2, rate=2e-3, seed=options.seed)
-    found = predict(notes.texts, split_units(len(notes), 0.1, options.seed), groups=layers, lstm=sizes, how=how)
+    found = predict(
+        notes.texts, split_units(len(notes), 0.1, options.seed), groups=layers, lstm=sizes, how=how, progress=progress_for(sys.stderr)
+    )
     table("a tenth of the units", found)
     for name, sides in layer_splits(notes).items() if options.layers_out else ():
         table(f"all units of {name}", predict(notes.texts, sides))

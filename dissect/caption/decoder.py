@@ -108,6 +108,11 @@ class CaptionDecoder(nn.Module):
 
     def forward(self, keys: torch.Tensor, present: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities (B, T, V) of every next word of rows (B, T + 1) (start, words, stop, pad), and the attention (B, T, k)."""
+        states, attention = self._walk(keys, present, rows)
+        return functional.log_softmax(self.output(self.dropout(states)), dim=2), attention
+
+    def _walk(self, keys: torch.Tensor, present: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """h after every step (B, T, H), and the attention (B, T, k)."""
         hidden, cell = self.first_state(keys, present)
         key_hidden = self.key(keys)
         states, attention = [], []
@@ -115,14 +120,13 @@ class CaptionDecoder(nn.Module):
             hidden, cell, alpha = self.advance(rows[:, place], hidden, cell, keys, key_hidden, present)
             states.append(hidden)
             attention.append(alpha.squeeze(1))
-        log_p = functional.log_softmax(self.output(self.dropout(torch.stack(states, dim=1))), dim=2)
-        return log_p, torch.stack(attention, dim=1)
+        return torch.stack(states, dim=1), torch.stack(attention, dim=1)
 
     def loss(self, keys: torch.Tensor, present: torch.Tensor, rows: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
         """The loss of the module's text, a mean over B texts' words and present keys. weight: of its second part."""
-        log_p, attention = self(keys, present, rows)
+        states, attention = self._walk(keys, present, rows)
         real = rows[:, 1:] != self.vocabulary.pad
-        nll = functional.nll_loss(log_p.flatten(0, 1), rows[:, 1:].flatten(), ignore_index=self.vocabulary.pad)
+        nll = functional.cross_entropy(self.output(self.dropout(states[real])), rows[:, 1:][real])
         spread = (1 - (attention * real[:, :, None]).sum(dim=1)) ** 2
         total: torch.Tensor = nll + weight * (spread * present).sum() / present.sum().clamp_min(1)
         return total

@@ -65,7 +65,9 @@ class LstmLanguageModel(nn.Module):
 
     def loss(self, rows: torch.Tensor) -> torch.Tensor:
         """Mean of -log p over all words and stops of rows (B, T + 1), in nats."""
-        return functional.nll_loss(self(rows).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=self.vocabulary.pad)
+        hidden, _ = self.lstm(self.embedding(rows[:, :-1]))
+        real = rows[:, 1:] != self.vocabulary.pad  # the output layer is the dearest: not for pad
+        return functional.cross_entropy(self.output(hidden[real]), rows[:, 1:][real])
 
     def begin(self, rows: int) -> State:
         """See `LanguageModel`. The state: h and c of each layer (B, layers, H)."""
