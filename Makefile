@@ -34,10 +34,12 @@ $(STAMP): pyproject.toml constraints.txt
 
 # numba compiles each kernel once and keeps it on disk; doing it here keeps the first run of a user quick.
 # What is on disk goes first: numba looks at the date of a kernel's own file, not at those of the kernels that it calls.
-$(KERNELS): $(STAMP) $(wildcard dissect/probe/*.py dissect/compose/*.py)
-	rm -f dissect/probe/__pycache__/*.nb? dissect/compose/__pycache__/*.nb?
+$(KERNELS): $(STAMP) $(wildcard dissect/probe/*.py dissect/compose/*.py dissect/verify/*.py dissect/audit/*.py)
+	rm -f $(wildcard $(foreach room,probe compose verify audit,dissect/$(room)/__pycache__/*.nb?))
 	$(BIN)/python -m dissect.probe.warm
 	$(BIN)/python -m dissect.compose.warm
+	$(BIN)/python -m dissect.verify.warm
+	$(BIN)/python -m dissect.audit.warm
 	touch $@
 
 clean:

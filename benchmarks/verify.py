@@ -4,23 +4,24 @@
 
 Independence null: seconds for all permutations of all units, from counts as the probe keeps them, reading them into spans included.
 Baseline in the same process: one permutation of some units in plain NumPy (a histogram of local signatures a pair of image and unit, then
-a product with the concepts), with the same integers. Each part of this benchmark is one function of `PARTS` and gives the seconds that
-count towards the floor.
+a product with the concepts), with the same integers. Cross-fit and bootstrap: of `benchmarks.verify_parts`, on recorded maps.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import check, leave, machine
+from benchmarks.verify_parts import bootstrap_seconds, crossfit_seconds, synthetic_layer
 from benchmarks.worlds import CONCEPTS, SIDE, SIZES, layout, pictures
 from dissect.concepts.model import Concept, ImageRecord, Vocabulary
 from dissect.probe.profile import PROFILES
@@ -84,7 +85,7 @@ def _discs(random: np.random.Generator) -> list[NDArray[np.uint16]]:
     y, x = np.mgrid[:EDGE, :EDGE]
     found = []
     for _ in range(300):
-        cy, cx, radius = *random.uniform(5, EDGE - 5, 2).tolist(), float(random.uniform(12, 30))
+        cy, cx, radius = random.uniform(5, EDGE - 5), random.uniform(5, EDGE - 5), random.uniform(12, 30)
         rim = radius * (1 + 0.1 * np.sin(3 * np.arctan2(y - cy, x - cx) + random.uniform(0, 6)))
         found.append(np.flatnonzero((y - cy) ** 2 + (x - cx) ** 2 < rim**2).astype(np.uint16))
     return found
@@ -129,19 +130,20 @@ def null(world: World, permutations: int) -> float:
     unit_counts(masks, data, 0, concept, category)
 
     def work(unit: int) -> None:
-        start = time.perf_counter()
+        start = time.thread_time()
         intersection, area = unit_counts(masks, data, unit, concept, category)
-        counted[unit] = time.perf_counter() - start
+        counted[unit] = time.thread_time() - start
         score = iou(intersection, area, truth)
         best, z = score.max(axis=1), z_scores(score).max(axis=1)
         count_p(best), count_p(z), tail_p(best[0], best[1:])
 
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
         list(pool.map(work, range(world.units)))
-    seconds = time.perf_counter() - began
+    seconds, spent = time.perf_counter() - began, time.process_time() - spent
     one = seconds / (permutations + 1)
-    print(f"{permutations} permutations: {seconds:.1f} s, {1000 * one:.0f} ms each; counting {counted.sum():.1f} s of thread time")
+    took = f"processor time {spent:.1f} s, {counted.sum():.1f} s of it counting"
+    print(f"{permutations} permutations: {seconds:.1f} s, {1000 * one:.0f} ms each; {took}")
     few = min(world.units, 8)
     plain = _plain_seconds(world, masks, data, few, concept) * world.units / few
     print(f"one permutation in plain NumPy: {plain:.1f} s; ratio {plain / one:.0f} x")
@@ -172,14 +174,21 @@ def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, c
                 members = shard.table.members[shard.table.offsets[signature] : shard.table.offsets[signature + 1]]
                 total[unit[pair], members] += counts[local]
             spent += time.perf_counter() - began
-    for unit in range(units):
-        if (unit_counts(masks, data, unit, concept, np.zeros_like(concept))[0][1] != total[unit, 1:]).any():
+    for number in range(units):
+        if (unit_counts(masks, data, number, concept, np.zeros_like(concept))[0][1] != total[number, 1:]).any():
             raise SystemExit("plain NumPy counts other pixels: the kernels are wrong")
     return spent
 
 
-PARTS: Mapping[str, Callable[[World, int], float]] = {"null": null}
-"""The tests whose seconds are added up."""
+def halves_and_intervals(images: int, units: int) -> float:
+    """Cross-fit and bootstrap of one layer, on recorded maps of 7 x 7; prints the seconds of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = synthetic_layer(Path(folder) / "small", 60, 8)
+        crossfit_seconds(small)
+        layer = synthetic_layer(Path(folder) / "whole", images, units)
+        crossfit, intervals = crossfit_seconds(layer), bootstrap_seconds(layer)
+    print(f"cross-fit of concept labels: {crossfit:.1f} s; 1,000 bootstrap draws: {intervals:.1f} s")
+    return crossfit + intervals
 
 
 def main() -> None:
@@ -192,11 +201,10 @@ def main() -> None:
     print(machine())
     world = synthetic(options.images, options.units, 1)
     spans = sum(len(shard.local_signature) for shard in world.shards) / options.images
-    print(
-        f"data: {options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts, {spans:.0f} signatures an image"
-    )
-    total = sum(part(world, options.permutations) for part in PARTS.values())
-    leave([check(f"seconds of {' + '.join(PARTS)}", total, 120, at_most=True)])
+    size = f"{options.images} synthetic images of {EDGE} x {EDGE}, {options.units} units, {CONCEPTS} concepts"
+    print(f"data: {size}, {spans:.0f} signatures an image")
+    total = null(world, options.permutations) + halves_and_intervals(options.images, options.units)
+    leave([check(f"seconds of {options.permutations} permutations + cross-fit + bootstrap", total, 120, at_most=True)])
 
 
 if __name__ == "__main__":

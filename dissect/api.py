@@ -16,13 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dissect.audit.finding import AuditReport
 from dissect.config import Config, resolve
+from dissect.pipeline.ablate import AblateRequest, ablate_run
+from dissect.pipeline.audit import AuditRequest, audit_run
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.report import write_run_report
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import RunOutcome, run_request
+from dissect.pipeline.verify import verify_run
+from dissect.pipeline.verify_request import VerifyRequest
 from dissect.probe.progress import progress_for
-from dissect.store import LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
+from dissect.store import AblationView, LayerMethod, LayerSummary, RunRecord, Store, UnitFilter, UnitView
 
 if TYPE_CHECKING:
     import pandas
@@ -56,7 +61,8 @@ class Units(Sequence[UnitView]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row a unit: run, model, data, layer, unit, label, category, score, I, A, G, reachable, images with the concept, detector,
-        state, threshold, and of its formula, where there is one: text, IoU, certificate."""
+        state, threshold, of the label's tests held_out, low, high, p, q, and of its formula, where there is one: text, IoU, certificate,
+        q."""
         import pandas
 
         columns = (
@@ -77,9 +83,15 @@ class Units(Sequence[UnitView]):
             "detector",
             "state",
             "threshold",
+            "held_out",
+            "low",
+            "high",
+            "p",
+            "q",
             "formula",
             "formula_iou",
             "certificate",
+            "formula_q",
         )
         return pandas.DataFrame([_row(view) for view in self._views], columns=list(columns))
 
@@ -136,6 +148,36 @@ class Run:
         """
         progress = progress_for(sys.stderr, quiet=quiet)
         return compose_run(self.store, self.config, self.record.id, ComposeRequest(**settings), progress).layers
+
+    def ablate(self, *, quiet: bool = False, **settings: Any) -> tuple[AblationView, ...]:
+        """Switch units off and measure what the network loses; `settings` are the fields of `dissect.pipeline.ablate.AblateRequest`.
+
+        Returns the effects; the run keeps them, and `effects` gives all it has.
+        """
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return ablate_run(self.store, self.config, self.record.id, AblateRequest(**settings), progress).effects
+
+    @property
+    def effects(self) -> tuple[AblationView, ...]:
+        """What switching units off did, of every ablation of this run."""
+        return tuple(self.store.ablations(self.record.id))
+
+    def verify(self, *, quiet: bool = False, **settings: Any) -> tuple[LayerMethod, ...]:
+        """Test the labels: against chance, held out, with intervals, and against rotated axes; `settings` are the fields of
+        `dissect.pipeline.verify_request.VerifyRequest`. Returns each layer in numbers; every label then carries its own.
+        """
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return verify_run(self.store, self.config, self.record.id, VerifyRequest(**settings), progress).layers
+
+    def audit(self, *, against: str | int | None = None, quiet: bool = False, **settings: Any) -> AuditReport:
+        """Audit the run for units that answer to faces or to groups of people; `settings` are the fields of
+        `dissect.pipeline.audit.AuditRequest` (attributes, match, lexicons, masks, effect, seed). against: another run to compare with.
+
+        The database keeps the audit; no page is written (`dissect audit` does that).
+        """
+        other = None if against is None else str(against)
+        request, progress = AuditRequest(**settings), progress_for(sys.stderr, quiet=quiet)
+        return audit_run(self.store, self.config, str(self.record.id), request, progress, against=other, pages=False).report
 
     def report(self, folder: str | Path) -> Path:
         """Write the HTML report; returns its first page."""
@@ -196,6 +238,10 @@ def open_run(reference: int | str = "latest", *, db: str | None = None) -> Run:
     return Run(store, store.run(reference), config)
 
 
+_TESTED = {"held_out": "held_out_score", "low": "interval_low", "high": "interval_high", "p": "p", "q": "q"}
+"""Column -> field of a label."""
+
+
 def _row(view: UnitView) -> dict[str, object]:
     label = view.label
     formula = next((each for each in view.labels if each.method == "compositional"), None)
@@ -210,7 +256,9 @@ def _row(view: UnitView) -> dict[str, object]:
         **{name: getattr(label, name) if label else None for name in named},
         "state": view.stats.state,
         "threshold": view.stats.threshold,
+        **{short: getattr(label, name) if label else None for short, name in _TESTED.items()},
         "formula": formula.text if formula else None,
         "formula_iou": formula.score if formula else None,
         "certificate": formula.certificate if formula else None,
+        "formula_q": formula.q if formula else None,
     }

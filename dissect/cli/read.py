@@ -9,6 +9,7 @@ import typer
 from dissect.cli.formulas import formula_lines
 from dissect.cli.output import Format, shown, write_json, write_rows
 from dissect.cli.state import State
+from dissect.cli.tested import lines_of_tests
 from dissect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _concept_rows(view: UnitView) -> list[dict[str, object]]:
 
 def _page(view: UnitView) -> str:
     from dissect.exchange.summary import category_place
-    from dissect.exchange.words import presence
+    from dissect.exchange.words import presence, two
 
     stats, label = view.stats, view.label
     rules = f"profile {view.profile}, quantile {view.quantile:g}" if view.quantile is not None else f"profile {view.profile}"
@@ -180,14 +181,14 @@ def _page(view: UnitView) -> str:
     if label is None:
         lines.append(f"no label: the unit is {stats.state}" if stats.state in ("dead", "constant") else "no label")
     else:
-        tested = f"q {shown(label.q)}" if label.q is not None else "not tested for chance"
+        tested = f"q {two(label.q)}" if label.q is not None else "not tested for chance"
         counts = "" if label.intersection is None else f"   I {label.intersection}  A {label.unit_area}  G {label.concept_area}"
         reach = "" if label.reachable is None else f"  (reachable {shown(label.reachable)})"
         lines.append(f"{label.text}   [{label.category}]   {label.score_kind} {shown(label.score)}{reach}   {tested}{counts}")
         if label.images is not None:
             lines.append(presence(label.images))
         lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
-    lines += formula_lines(view)
+    lines += formula_lines(view) + lines_of_tests(view)
     share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
     lines += [
         "",

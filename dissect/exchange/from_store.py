@@ -10,8 +10,9 @@ from dissect.exchange.formulas import METHOD, PARTS, report_formula
 from dissect.exchange.summary import category_place
 from dissect.exchange.tested import report_tests
 from dissect.exchange.view import LabelKind, ReportExemplar, ReportImage, ReportLabel, ReportLayer, ReportRun, ReportUnit
+from dissect.exchange.words import effect_words
 from dissect.store import Store
-from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
+from dissect.store.views import ConceptScoreView, ExemplarView, FindingFilter, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
 
 UNITS_AT_ONCE = 256
 EXEMPLARS = 15
@@ -71,12 +72,13 @@ def _categories(store: Store, record: RunRecord) -> tuple[str, ...]:
 
 
 def _layer(store: Store, record: RunRecord, summary: LayerSummary, images: dict[int, ReportImage], thumbnails: Path | None) -> ReportLayer:
+    effects, audited = _effects(store, record, summary.layer), _audited(store, record, summary.layer)
     units = []
     for unit in _units(store, record, summary.layer):
         for exemplar in unit.exemplars:
             if exemplar.image_index not in images:
                 images[exemplar.image_index] = ReportImage(exemplar.key, thumbnail_path(thumbnails, exemplar.sha256))
-        units.append(report_unit(unit))
+        units.append(replace(_with_effect(report_unit(unit), effects.get(unit.index)), audits=audited.get(unit.index, ())))
     details = {
         "form of the output": summary.form or "not known",
         "activations kept as": summary.activation_dtype or "not known",
@@ -86,6 +88,32 @@ def _layer(store: Store, record: RunRecord, summary: LayerSummary, images: dict[
         name=summary.layer, units=tuple(units), map_size=summary.map_size, label_size=summary.label_size, details=details,
         unique_best=summary.unique, unique_per_category=summary.unique_by_category,
     )  # fmt: skip
+
+
+def _effects(store: Store, record: RunRecord, layer: str) -> dict[int, str]:
+    """What switching single units off did, in words; of several measures and ways the first one."""
+    found: dict[int, str] = {}
+    for each in store.ablations(record.id, layer):
+        if len(each.members) == 1 and each.dose == 0:
+            found.setdefault(each.members[0], effect_words(each))
+    return found
+
+
+def _audited(store: Store, record: RunRecord, layer: str) -> dict[int, tuple[str, ...]]:
+    """What audits of the run found of single units, in their own sentences, each once; newest audit first."""
+    found: dict[int, tuple[str, ...]] = {}
+    for each in store.findings(FindingFilter(run=record.id, layer=layer, state="found")):
+        unit, text = each.finding.unit, each.finding.text
+        if unit is not None and text and text not in found.get(unit, ()):
+            found[unit] = (*found.get(unit, ()), text)
+    return found
+
+
+def _with_effect(unit: ReportUnit, effect: str | None) -> ReportUnit:
+    """The unit with the effect beside its label; a label that is a formula was not what was tested."""
+    if effect is None or unit.label is None or unit.label.kind != "concept":
+        return unit
+    return replace(unit, label=replace(unit.label, effect=effect))
 
 
 def _units(store: Store, record: RunRecord, layer: str) -> Iterator[UnitView]:

@@ -95,8 +95,8 @@ def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
          "With many concepts to choose from, some concept fits any unit a little. q is the share of false findings among labels at least "
          "this strong, measured against shuffled label maps. A label stands in bold only if it was tested and q is at most .05."),
         ("z", "Stands out most",
-         "Rare concepts dominate the largest score by luck. So each concept is also compared with its own scores under shuffled label maps; "
-         "this is the one that lies most standard deviations above them. It need not be the label."),
+         "Rare concepts dominate the largest score by luck. So each concept is also compared with its own scores under shuffled label "
+         "maps; this is the one that lies most standard deviations above them. It need not be the label."),
         ("held-out", "Held-out score",
          "The label's score on images that neither its threshold nor its choice has seen: the images are cut in two halves, frames of one "
          "film or pictures of one person together, and each half tests the other. A label that only one half would choose is not stable."),
@@ -107,6 +107,10 @@ def _doubts(run: ReportRun) -> list[tuple[str, str, str]]:
          "Units are one choice of axes among many. Here the layer's axes are turned at random and the turned units labelled in the same "
          "way. A small share says that this axis means more than most; it says nothing about chance, since turned units see the images "
          "too."),
+        ("audit", "Audit",
+         "A finding says that a unit answers differently to two groups of pictures, or is named after people, not that the network treats "
+         "anybody unfairly, and not why. Groups are those of the data set's card, never guessed from faces; a unit for faces is not yet a "
+         "unit for a group. The audit's own page says what was tested and what could not be."),
         ("untested", "Not testable", "A test that these images cannot support is not made, and the reason stands in its place."),
         ("profile", "Profile",
          f"Published programs differ silently in how they count. This run: {run.profile}. " + PROFILES.get(run.profile, "")),

@@ -63,7 +63,8 @@ def _chance(label: ReportLabel, tests: ReportTests) -> list[tuple[str, str, str]
         how += ", the least that so many shuffles allow"
     words = f"{how}; {some(tests.permutations, 'shuffle')} of the label maps"
     if tests.null_mean is not None and tests.null_high is not None:
-        words += f" gave {label.measure} {two(tests.null_mean)} on average and at most {two(tests.null_high)} in 95 %"
+        measure = "IoU" if label.measure == "iou" else label.measure
+        words += f" gave {measure} {two(tests.null_mean)} on average and at most {two(tests.null_high)} in 95 %"
     return [("chance", "against chance", words)]
 
 

@@ -49,7 +49,7 @@ class ReportTests:
     against its own shuffled scores, by how many standard deviations, and the p of that. folds: score in each half of what the other half
     chose; fold_labels: what each half chose; agrees: whether both chose this label; optimism: how much better a chosen label looks where
     it was chosen. label_held_out: this label in both halves, each under the other's threshold. resamples, resampled: of the interval, and
-    what was drawn. basis_p, rotations: rank among units of rotated bases. untested: why a test was not made. notes: what a reader must know.
+    what was drawn. basis_p, rotations: rank among units of rotated bases. untested: why a test was not made. notes: for the reader.
     """
 
     permutations: int | None = None
@@ -167,7 +167,7 @@ class ReportUnit:
     (formulas, descriptions). formula: what is known of its formula. runners: the next concepts, best first, of any category.
     mask_size: (H, W) of the exemplars' masks.
     histogram, edges: B counts and B + 1 edges of all activations. active_share: share of positions above the threshold.
-    twin: the lowest unit with bit-equal maps, or None.
+    twin: the lowest unit with bit-equal maps, or None. audits: what audits of the run found of it, a sentence each.
     """
 
     index: int
@@ -187,6 +187,7 @@ class ReportUnit:
     active_images: int | None = None
     twin: int | None = None
     formula: ReportFormula | None = None
+    audits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,18 @@ import math
 import re
 
 from dissect.exchange.view import FormulaRange, ReportFormula, ReportLabel, ReportUnit
+from dissect.store.views import AblationView
 
 CHANCE = 0.05
 """A label whose q is above this may be chance."""
 RARE = 10
 """A concept in fewer images than this is marked: so few pixels overlap with something by luck."""
 NOTHING = "–"
+EFFECTS = {
+    "concept_loss": "more loss of its own output with the concept than without",
+    "loss": "more loss of all answers with the concept than without",
+    "kl": "more change of the answers with the concept than without",
+}
 _UNPRINTABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -68,6 +74,18 @@ def name_of(label: ReportLabel | None) -> str:
     if label is None:
         return "no label"
     return label.text if label.text.strip() else "(label 0, which has no name)"
+
+
+def effect_words(found: AblationView) -> str:
+    """What switching a unit off did, beside matched controls."""
+    if found.effect is None:
+        return "not testable (too few pictures with or without the concept)"
+    how = {"mean": "at its mean", "zero": "at 0", "resample": "as in another picture"}.get(found.how, found.how)
+    known = found.interval_low is not None and found.interval_high is not None
+    ends = f" ({two(found.interval_low)} to {two(found.interval_high)})" if known else ""
+    rank = "no controls" if found.p is None else f"p {two(found.p)} among {some(found.controls, 'control')}"
+    verdict = "" if found.shown else ", no effect shown"
+    return f"{two(found.effect)}{ends} nats {EFFECTS.get(found.measure, found.measure)}, switched off {how}, {rank}{verdict}"
 
 
 def may_be_chance(label: ReportLabel) -> bool:

@@ -32,12 +32,15 @@ SAMPLED = 20_000
 class FastPath:
     """What was changed, and how to change it back. `plain` holds the convolutions as they were, by their folded names.
 
+    norms: by the same names, (scale, offset), each (U,) float64: what the folded batch norm makes of the convolution's own output.
+
     packed: how many convolutions keep their filters in the order that oneDNN works with, which it would else make anew in each pass.
     """
 
     channels_last: bool = False
     packed: int = 0
     plain: dict[str, nn.Conv2d] = field(default_factory=dict)
+    norms: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     undo: list[Callable[[], None]] = field(default_factory=list)
 
     def revert(self, network: nn.Module) -> None:
@@ -46,7 +49,7 @@ class FastPath:
             step()
         if self.channels_last:
             network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        self.undo, self.plain, self.channels_last, self.packed = [], {}, False, 0
+        self.undo, self.plain, self.norms, self.channels_last, self.packed = [], {}, {}, False, 0
 
 
 def make_fast(network: nn.Module, input_size: tuple[int, int], device: torch.device) -> tuple[FastPath, list[str]]:
@@ -173,7 +176,9 @@ def _fold(network: nn.Module, name: str, convolution: nn.Conv2d, norm: nn.BatchN
         # in float64, so that folding adds one rounding and not three
         scale = torch.rsqrt(variance.double() + norm.eps) * (1.0 if norm.weight is None else norm.weight.double())
         shift = (0.0 if bias is None else bias.double()) - mean.double()
-        offset = shift * scale + (0.0 if norm.bias is None else norm.bias.double())
+        beta = 0.0 if norm.bias is None else norm.bias.double()
+        offset = shift * scale + beta
+        path.norms[name] = (scale, beta - mean.double() * scale)
         convolution.weight = nn.Parameter((weight.double() * scale[:, None, None, None]).to(weight.dtype), requires_grad=False)
         convolution.bias = nn.Parameter(offset.to(weight.dtype), requires_grad=False)
 

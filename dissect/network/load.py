@@ -13,7 +13,7 @@ from torch import nn
 
 from dissect.atomic import sha256_file
 from dissect.errors import CheckpointError, NetworkError, UsageError
-from dissect.network.build import build
+from dissect.network.build import Built, build
 from dissect.network.checkpoint import read_checkpoint
 from dissect.network.discover import discover
 from dissect.network.fast import FastPath, make_fast
@@ -40,19 +40,25 @@ def load_network(spec: NetworkSpec) -> LoadedNetwork:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries warn about their own affairs while building
         built = build(resolved)
-    module, notes = built.module, list(built.notes)
-    notes += _fill(module, resolved, built.loaded)
+    notes = [*built.notes, *_fill(built.module, resolved, built.loaded)]
     if built.random and resolved.weights is None:
         notes.append(f"the weights are random (seed {spec.seed}): labels describe the architecture, not a trained network")
-    preprocessing = _preprocessing(resolved, built.preprocessing)
-    module = module.eval().requires_grad_(False).to(torch.float32)
+    return assemble(resolved, built, chosen_preprocessing(resolved, built.preprocessing), device, notes)
+
+
+def assemble(
+    resolved: ResolvedNetwork, built: Built, preprocessing: Preprocessing, device: torch.device, notes: list[str]
+) -> LoadedNetwork:  # fmt: skip
+    """A module whose weights are final, made ready: hashed, placed, its layers discovered, the fast path checked."""
+    spec = resolved.spec
+    module = built.module.eval().requires_grad_(False).to(torch.float32)
     weights, architecture = hash_weights(module), hash_architecture(module)
     module = _placed(module, device)
     found = discover(module, preprocessing.size, device, resolved.outputs)
     path = FastPath()
     if spec.fast:
         path, slow = make_fast(module, preprocessing.size, device)
-        notes += slow
+        notes = [*notes, *slow]
     return LoadedNetwork(
         resolved=resolved,
         module=module,
@@ -131,7 +137,12 @@ def _fill(module: nn.Module, resolved: ResolvedNetwork, loaded: bool) -> list[st
     return notes
 
 
-def _preprocessing(resolved: ResolvedNetwork, own: Preprocessing | None) -> Preprocessing:
+def chosen_preprocessing(resolved: ResolvedNetwork, own: Preprocessing | None) -> Preprocessing:
+    """The spec's or card's, else the source's own, scaled to the wanted input size.
+
+    Raises:
+        NetworkError: there is none.
+    """
     chosen, wanted = resolved.preprocessing or own, resolved.spec.input_size
     if chosen is None:
         raise NetworkError(f"nothing says how network {resolved.name} wants its pictures. Write a card with a [preprocessing] table.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -128,6 +129,28 @@ class LoadedNetwork:
                     raise NetworkError(f"network {self.name} gives no tensor. Name one of its layers instead.")
                 parts.append(tensor[: len(batch) - first].to(torch.float32))
         return torch.cat(parts)
+
+    def folded_norm(self, name: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """(scale, offset), each (U,) float64, that a module's output goes through before its hooks see it; None if nothing was folded."""
+        return self._path.norms.get(name)
+
+    def hooked(self, batch: NDArray[np.float32], *, before: Mapping[str, Any], after: Mapping[str, Any]) -> torch.Tensor:
+        """One whole pass of exactly this batch with hooks on modules, by name: forward pre-hooks and forward hooks of torch.
+
+        Gives the network's output, its first tensor, as it is. Hooks are gone when this returns or raises.
+
+        Raises:
+            NetworkError: the network gives no tensor. LayerError: it has no such module.
+        """
+        with self._lock, contextlib.ExitStack() as hooks, torch.inference_mode(), no_attention_shortcut():
+            for name, hook in before.items():
+                hooks.callback(self._module(name).register_forward_pre_hook(hook).remove)
+            for name, hook in after.items():
+                hooks.callback(self._module(name).register_forward_hook(hook).remove)
+            tensor = first_tensor(self.module(self._input(batch)))
+        if tensor is None:
+            raise NetworkError(f"network {self.name} gives no tensor, so nothing can be said of its answers.")
+        return tensor
 
     def _passes(self, batch: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         for first in range(0, len(batch), self.pass_size):

@@ -76,6 +76,13 @@ class ComposeRequest:
         """For the database."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()}
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Plain]) -> ComposeRequest:
+        """What `as_plain` wrote."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items() if name in names}
+        return cls(**values)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class ComposeOutcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 import dissect
@@ -21,16 +21,25 @@ from dissect.pipeline.request import RunRequest
 from dissect.probe.cache import Cache
 from dissect.probe.progress import Progress
 from dissect.probe.runner import probe
-from dissect.store import CheckpointRecord, DatasetRecord, ModelRecord, RunSpec, Store
+from dissect.store import CheckpointRecord, DatasetRecord, ModelRecord, RunRecord, RunSpec, Store
 
 SCORING = 2
 """Raised whenever the same counts are scored or stored differently: part of every run's fingerprint."""
 
 
-def probe_again(
-    store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0
-) -> Probed:
-    """Compute what the cache lacks of a run. The database's results stay as they are.
+@dataclass(frozen=True)
+class Reopened:
+    """A run's data and network, shown to be those that it was made of."""
+
+    record: RunRecord
+    request: RunRequest
+    data: ProbeSet
+    network: LoadedNetwork
+    layers: tuple[LayerInfo, ...]
+
+
+def reopen(store: Store, config: Config, reference: str | int) -> Reopened:
+    """Open what a run was made of.
 
     Raises:
         DissectError: the data or the weights are no longer what the run was made of.
@@ -46,9 +55,20 @@ def probe_again(
             f"run {record.id} was made of other content: data, weights, versions or device differ now. Start a new run with "
             f"dissect run {request.model} --data {request.data}."
         )
-    settings = replace(probe_settings(request, config, layers, workers), activation_ranges=activation_ranges)
-    result = probe(network, data, settings, Cache(config.cache), store.ledger(record.id), progress)
-    return Probed(data.vocabulary, result, data.records, network, request)
+    return Reopened(record, request, data, network, layers)
+
+
+def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0) -> Probed:
+    """Compute what the cache lacks of a run. The database's results stay as they are.
+
+    Raises:
+        DissectError: as `reopen`.
+    """
+    opened = reopen(store, config, reference)
+    data = opened.data
+    settings = replace(probe_settings(opened.request, config, opened.layers, workers), activation_ranges=activation_ranges)
+    result = probe(opened.network, data, settings, Cache(config.cache), store.ledger(opened.record.id), progress)
+    return Probed(data.vocabulary, result, data.records, opened.network, opened.request)
 
 
 def run_spec(

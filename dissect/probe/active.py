@@ -122,7 +122,7 @@ def _evaluate(
 ) -> _Block:  # fmt: skip
     """Active positions of some pairs with the signatures under them, packed. bound, most (M,): upper bounds on their numbers."""
     found = np.zeros((2, len(values)), np.int64)
-    place, local_place = _offsets(bound)[:-1], _offsets(most)[:-1]
+    place, local_place = _offsets(bound), _offsets(most)[:-1]
     work = int(bound.sum())
     with threads_for(work):
         cells.evaluate(
@@ -133,7 +133,7 @@ def _evaluate(
     packed_local, packed_count = np.empty(int(found[1].sum()), np.uint16), np.empty(int(found[1].sum()), np.int64)
     with threads_for(work):
         cells.pack(
-            place, _offsets(found[0]), local_place, _offsets(found[1]), scratch.positions, scratch.local, scratch.count,
+            place[:-1], _offsets(found[0]), local_place, _offsets(found[1]), scratch.positions, scratch.local, scratch.count,
             packed, packed_local, packed_count,
         )  # fmt: skip
     return found[0], packed, found[1], packed_local, packed_count

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from dissect.concepts.model import Vocabulary
@@ -136,13 +137,11 @@ def add_up(unit: Int64, other: Int64, amount: Int64) -> tuple[Int64, Int64, Int6
     """Sum amounts of equal (unit, other); sorted by both, zero sums left out."""
     if not len(unit):
         return unit.astype(np.int64), other.astype(np.int64), amount.astype(np.int64)
-    key = (unit.astype(np.int64) << 32) | other.astype(np.int64)
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    total = np.add.reduceat(amount[order].astype(np.int64), first)
-    first, total = first[total != 0], total[total != 0]
-    return key[first] >> 32, key[first] & 0xFFFFFFFF, total
+    rows, columns = int(unit.max()) + 1, int(other.max()) + 1
+    sums = scipy.sparse.csr_array((amount.astype(np.int64), (unit, other)), shape=(rows, columns))
+    sums.sum_duplicates()
+    sums.eliminate_zeros()
+    return np.repeat(np.arange(rows), np.diff(sums.indptr)), sums.indices.astype(np.int64), sums.data
 
 
 def _areas(pairs: Pairs, inside: Content, profile: Profile, categories: int) -> Int64:

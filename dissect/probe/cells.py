@@ -1,13 +1,13 @@
 """The loops behind `active`: cells that can hold active pixels, the active ones of their pixels, and the signatures under them.
 
 The value of a pixel row inside a cell changes linearly from left to right, but for rounding: interpolated values lie within
-2**-22 of the largest neighbour from the straight line between the row's two ends. Pixels that are further than twice that from the
-cut are decided by the line, the others are evaluated with the arithmetic of `upsample`; so the result is the same, bit for bit.
+2**-22 of the largest neighbour from the straight line between the row's two ends. Where that line rises by more than twice as much from
+pixel to pixel, the values are monotone, so that counting those above the cut says which they are. Everything is evaluated with the
+arithmetic of `upsample`, so that the result is the same, bit for bit.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeAlias
 
 import numba
@@ -23,7 +23,7 @@ AxisArrays: TypeAlias = tuple[
 
 TOLERANCE = 2.0**-21
 SHORT = 4
-"""Rows of a cell up to this many pixels are evaluated outright."""
+"""Rows of a cell up to this many pixels are looked at one by one."""
 
 
 @compiled(parallel=False)
@@ -77,69 +77,58 @@ def surviving(
 
 
 @compiled(parallel=False)
-def _doubtful(left: float, right: float, cut: float, slack: float, length: int) -> tuple[int, int]:
-    """Pixels first..stop of a row of `length`, with values `left` and `right` at its ends, that the straight line does not decide.
+def _add_run(runs: NDArray[np.int32], end: int, first: int, stop: int) -> int:
+    """Append the run first..stop, nothing if that is empty, or lengthen the last one where they touch; returns the new end.
 
-    The pixels before `first` are active where the line falls, those from `stop` on where it does not.
+    runs[0] is -1, then follow start and stop of every run; `end` is the place of the last stop. No branch: which case it is can hardly
+    be foretold. One place behind the end is written to.
     """
-    if max(left, right) + slack <= cut:
-        return (0, 0) if left > right else (length, length)
-    if min(left, right) - slack > cut:
-        return (length, length) if left > right else (0, 0)
-    rise = (right - left) / (length - 1)
-    if abs(rise) <= slack:
-        return 0, length
-    one, two = (cut - slack - left) / rise, (cut + slack - left) / rise
-    first = math.floor(min(max(min(one, two), 0.0), float(length))) - 1
-    stop = math.ceil(min(max(max(one, two), 0.0), float(length))) + 2
-    return max(first, 0), min(stop, length)
-
-
-@compiled(parallel=False)
-def _append(positions: NDArray[Any], start: int, first: int, count: int) -> int:
-    """Write `count` consecutive positions from `first` on to places from `start` on; returns `count`."""
-    for place in range(count):
-        positions[start + place] = first + place
-    return count
+    there = stop > first
+    new = there and runs[end] != first
+    last = stop if there else runs[end]
+    runs[end + 1] = first
+    end += 2 if new else 0
+    runs[end] = last
+    return end
 
 
 @compiled(parallel=False)
 def _row_of_cell(
-    first: NDArray[np.float32], second: NDArray[np.float32], upper: float, lower: float, cut: float, slack: float,
-    begin: int, end: int, base: int, positions: NDArray[Any], written: int,
+    first: NDArray[np.float64], second: NDArray[np.float64], upper: float, lower: float, cut: float, slack: float,
+    begin: int, end: int, base: int, runs: NDArray[np.int32], found: int,
 ) -> int:  # fmt: skip
-    """Append the active pixels base + x, x in begin..end, of one row of a cell; returns the new end of `positions`."""
-    start, stop = begin, end
-    falling = False
-    if end - begin > SHORT:
-        left = np.float64(first[begin]) * upper + np.float64(second[begin]) * lower
-        right = np.float64(first[end - 1]) * upper + np.float64(second[end - 1]) * lower
-        falling = bool(left > right)
-        doubt = _doubtful(left, right, cut, slack, end - begin)
-        start, stop = begin + doubt[0], begin + doubt[1]
-    if falling:
-        written += _append(positions, written, base + begin, start - begin)
-    for x in range(start, stop):
-        # Without a branch: an inactive pixel's place is taken by the next.
-        positions[written] = base + x
-        written += int(np.float32(np.float64(first[x]) * upper + np.float64(second[x]) * lower) > cut)
-    if not falling:
-        written += _append(positions, written, base + stop, end - stop)
-    return written
+    """Append the active pixels base + x, x in begin..end, of one row of a cell; returns the new end of `runs`."""
+    rise = (first[end - 1] * upper + second[end - 1] * lower) - (first[begin] * upper + second[begin] * lower)
+    if end - begin > SHORT and abs(rise) > slack * (end - begin - 1):
+        top, bottom = first[begin:end], second[begin:end]
+        active = 0  # a sum without a branch, over slices, whose indices need no check: the compiler takes several pixels at a time
+        for x in range(len(top)):
+            active += 1 if np.float32(top[x] * upper + bottom[x] * lower) > cut else 0
+        start = base + begin if rise < 0 else base + end - active
+        return _add_run(runs, found, start, start + active)
+    for x in range(begin, end):
+        if np.float32(first[x] * upper + second[x] * lower) > cut:
+            found = _add_run(runs, found, base + x, base + x + 1)
+    return found
 
 
 @compiled(parallel=False)
-def _active_positions(
-    values: NDArray[np.float32], cut: float, width: int, rows: AxisArrays, columns: AxisArrays, positions: NDArray[Any], written: int
+def _active_runs(
+    values: NDArray[np.float32], cut: float, width: int, rows: AxisArrays, columns: AxisArrays, runs: NDArray[np.int32]
 ) -> int:
-    """Append the active positions of one map (p,), ascending; returns the new end of `positions`."""
+    """Write the runs of active positions of one map (p,), ascending, no two touching, as `_add_run` has them. Returns the end.
+
+    Room for twice the pixels of the surviving cells, or for all pixels, and 3 more.
+    """
     low, high, low_weight, high_weight, cells = columns[:5]
     across = len(low)
     above = np.empty(len(values) // width, np.bool_)
     _rows_above(values, cut, width, above)
     survivors = np.empty(len(cells), np.int64)
-    first, second = np.empty(across, np.float32), np.empty(across, np.float32)
+    first, second = np.empty(across, np.float64), np.empty(across, np.float64)
     least, slack = np.empty(len(cells), np.float32), np.empty(len(cells), np.float64)
+    found = 0
+    runs[0] = -1
     for row in range(len(rows[4]) - 1):
         alive = _mark_cells(values, cut, width, above, row, rows, columns, survivors)
         if alive == 0:
@@ -160,11 +149,21 @@ def _active_positions(
             for place in range(alive):
                 begin, end = cells[survivors[place]], cells[survivors[place] + 1]
                 if least[place] > cut:
-                    written += _append(positions, written, y * across + begin, end - begin)
+                    found = _add_run(runs, found, y * across + begin, y * across + end)
                 else:
-                    written = _row_of_cell(
-                        first, second, rows[2][y], rows[3][y], cut, slack[place], begin, end, y * across, positions, written
-                    )  # fmt: skip
+                    found = _row_of_cell(first, second, rows[2][y], rows[3][y], cut, slack[place], begin, end, y * across, runs, found)
+    return found
+
+
+@compiled(parallel=False)
+def _write_positions(runs: NDArray[np.int32], end: int, positions: NDArray[Any]) -> int:
+    """Write every position of the runs up to `end` to positions[0], [1], ...; returns how many."""
+    written = 0
+    for run in range(1, end, 2):
+        first = runs[run]
+        for place in range(runs[run + 1] - first):
+            positions[written + place] = first + place
+        written += runs[run + 1] - first
     return written
 
 
@@ -176,16 +175,17 @@ def evaluate(
     found: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Active positions of values (M, p), from positions[start[m]] on, ascending; the signatures under them, in order of appearance,
-    and their counts from local_start[m] on.
+    and their counts from local_start[m] on. start (M+1,): room for pair m ends at start[m+1].
 
     found (2, M): how many positions, and how many different signatures.
     """
     for pair in numba.prange(len(values)):
         begin, here = start[pair], image[pair]
-        end = _active_positions(values[pair], cuts[pair], width, rows, columns, positions, begin)
-        found[0, pair] = end - begin
+        runs = np.empty(2 * (start[pair + 1] - begin) + 3, np.int32)
+        end = _active_runs(values[pair], cuts[pair], width, rows, columns, runs)
+        found[0, pair] = _write_positions(runs, end, positions[begin:])
         found[1, pair] = _count_signatures(
-            positions[begin:end], signature_map[here], local_offsets[here + 1] - local_offsets[here],
+            runs, end, signature_map[here], local_offsets[here + 1] - local_offsets[here],
             local[local_start[pair] :], count[local_start[pair] :],
         )  # fmt: skip
 
@@ -197,25 +197,35 @@ def packed_masks(
     """Set the bits of the active pixels of values (M, p) in packed (M, bytes), zero when given, in the order of `numpy.packbits`."""
     pixels = len(rows[0]) * len(columns[0])
     for pair in numba.prange(len(values)):
-        positions = np.empty(pixels, np.int32)
-        for place in range(_active_positions(values[pair], cuts[pair], width, rows, columns, positions, 0)):
-            position = positions[place]
-            packed[pair, position >> 3] |= np.uint8(128 >> (position & 7))
+        runs = np.empty(pixels + 3, np.int32)
+        end = _active_runs(values[pair], cuts[pair], width, rows, columns, runs)
+        for run in range(1, end, 2):
+            for position in range(runs[run], runs[run + 1]):
+                packed[pair, position >> 3] |= np.uint8(128 >> (position & 7))
 
 
 @compiled(parallel=False)
 def _count_signatures(
-    positions: NDArray[Any], signature_map: NDArray[np.uint16], signatures: int, local: NDArray[np.uint16], count: NDArray[np.int32]
-) -> int:
-    """Write the different signatures under some positions to `local`, in order of appearance, and their counts. Returns how many."""
+    runs: NDArray[np.int32], end: int, signature_map: NDArray[np.uint16], signatures: int,
+    local: NDArray[np.uint16], count: NDArray[np.int32],
+) -> int:  # fmt: skip
+    """Write the different signatures under the pixels of the runs up to `end` to `local`, in order of appearance, and their counts.
+
+    Returns how many. Neighbours mostly carry the same one, so that equal stretches are counted at once.
+    """
     counts = np.zeros(signatures + 1, np.int32)
     found = 0
-    for place in range(len(positions)):
-        signature = signature_map[positions[place]]
-        if counts[signature] == 0:
-            local[found] = signature
-            found += 1
-        counts[signature] += np.int32(1)
+    for run in range(1, end, 2):
+        position, stop = runs[run], runs[run + 1]
+        while position < stop:
+            signature, begin = signature_map[position], position
+            position += 1
+            while position < stop and signature_map[position] == signature:
+                position += 1
+            if counts[signature] == 0:
+                local[found] = signature
+                found += 1
+            counts[signature] += np.int32(position - begin)
     for place in range(found):
         count[place] = counts[local[place]]
     return found

@@ -155,12 +155,10 @@ def _count_above(histogram: Histogram, row: Int64, key: Int64) -> Int64:
 
 def _above_half(histogram: Histogram, cut: NDArray[np.float32]) -> Int64:
     """Positions above the cut; a half is above a float32 cut exactly where it is above the cut rounded down to a half."""
-    units = np.arange(len(histogram))
     values = half_values(histogram.keys)
-    owner = np.repeat(units, np.diff(histogram.offsets))
-    active = values > cut[owner]
-    counts: Int64 = np.zeros(len(histogram), np.int64)
-    np.add.at(counts, owner[active], histogram.counts[active])
+    active = values > np.repeat(cut, np.diff(histogram.offsets))
+    before = np.concatenate(([0], np.cumsum(np.where(active, histogram.counts, 0))))
+    counts: Int64 = before[histogram.offsets[1:]] - before[histogram.offsets[:-1]]
     return counts
 
 

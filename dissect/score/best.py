@@ -75,7 +75,7 @@ def _ranked(scores: ConceptScores, states: Sequence[str], columns: Counts, profi
     score = scores.iou[:, columns] * _alive(scores, states)[:, None]
     wanted = min(count, len(columns))
     # Only columns that reach the count-th score compete; sorting all of them would cost more than counting the pixels did.
-    bar = np.partition(score, len(columns) - wanted, axis=1)[:, len(columns) - wanted :].min(axis=1, initial=np.inf)
+    bar = _nth_largest(score, wanted)
     unit, place = np.nonzero((score > 0) & (score >= bar[:, None]))
     column = columns[place]
     ordered = np.lexsort((*_ties(scores, unit, column, profile), -score[unit, place], unit))
@@ -86,6 +86,13 @@ def _ranked(scores: ConceptScores, states: Sequence[str], columns: Counts, profi
     order[unit[kept], rank[kept]] = column[kept]
     found[unit[kept], rank[kept]] = True
     return _take(scores, order, found)
+
+
+def _nth_largest(score: FloatArray, count: int) -> FloatArray:
+    """(U,) the count-th largest of each row; +inf where none is asked for."""
+    place = score.shape[1] - count
+    nth: FloatArray = score.max(axis=1) if count == 1 else np.partition(score, place, axis=1)[:, place:].min(axis=1, initial=np.inf)
+    return nth
 
 
 def _ties(scores: ConceptScores, unit: Counts, column: Counts, profile: Profile) -> tuple[Counts, ...]:

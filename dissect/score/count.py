@@ -64,10 +64,13 @@ def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, *, epsilo
     if concept_area.shape != (concepts,) or area.shape not in ((units, 1), (units, concepts)):
         shapes = f"intersections {intersection.shape}, unit areas {unit_area.shape}, concept areas {concept_area.shape}"
         raise ShapeError(f"{shapes} do not agree.")
-    if (intersection < 0).any() or (intersection > concept_area).any() or (overlap == "union" and (intersection > area).any()):
+    widest = np.minimum(area, concept_area) if overlap == "union" else np.broadcast_to(concept_area, intersection.shape)
+    if intersection.min(initial=0) < 0 or (intersection > widest).any():
         raise CountError("an intersection is larger than one of its areas; the counts are damaged, delete them and run again.")
-    union = (area + concept_area - intersection).astype(np.float64)
-    divisor = union + epsilon
+    union = area + concept_area
+    union -= intersection
+    divisor = union.astype(np.float64)
+    divisor += epsilon
     score = np.zeros(intersection.shape, np.float64)
     np.divide(intersection, divisor, out=score, where=divisor != 0)
     return score

@@ -2,6 +2,7 @@
 
 from dissect.store.database import redacted
 from dissect.store.records import (
+    AblationEntry,
     CheckpointRecord,
     ConceptEdge,
     ConceptEntry,
@@ -24,10 +25,14 @@ from dissect.store.records import (
 )
 from dissect.store.store import Store, connect
 from dissect.store.views import (
+    AblationView,
+    AuditRecord,
     CacheStage,
     ConceptScoreView,
     ConceptView,
     ExemplarView,
+    FindingFilter,
+    FindingView,
     LabelView,
     LayerSummary,
     RunRecord,
@@ -40,6 +45,9 @@ from dissect.store.views import (
 )
 
 __all__ = [
+    "AblationEntry",
+    "AblationView",
+    "AuditRecord",
     "CacheStage",
     "CheckpointRecord",
     "ConceptEdge",
@@ -52,6 +60,8 @@ __all__ = [
     "DetectorSummary",
     "ExemplarEntry",
     "ExemplarView",
+    "FindingFilter",
+    "FindingView",
     "FormulaResult",
     "ImageEntry",
     "LabelEntry",

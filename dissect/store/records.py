@@ -256,6 +256,31 @@ class FormulaResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationEntry:
+    """What one set of units of a layer does to the network's answers when it is switched off.
+
+    members: unit indices, ascending. concept: that it was tested for, None for none. how: `mean`, `zero` or `resample`. dose: share of the
+    activation that was left. measure: `loss`, `concept_loss`, `kl` or `logit_change`. effect, interval: see `verify.ablation`.
+    control_mean: of the control sets' contrasts. balance: of the controls, by feature. details: further numbers.
+    """
+
+    members: tuple[int, ...]
+    concept: ConceptKey | None
+    how: str
+    dose: float
+    measure: str
+    effect: float | None
+    interval_low: float | None = None
+    interval_high: float | None = None
+    control_mean: float | None = None
+    controls: int = 0
+    p: float | None = None
+    q: float | None = None
+    balance: Mapping[str, Plain] = field(default_factory=dict)
+    details: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class LayerMethod:
     """A later method that is done for a layer. fingerprint: of all that its result depends on. summary: what came out, in numbers."""
 

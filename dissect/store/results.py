@@ -90,7 +90,7 @@ def _remove(connection: Connection, run_id: int, layer_id: int) -> list[int]:
     freed = list(connection.execute(mine.order_by(schema.label.c.id)).scalars())
     for table in _REPLACED:
         connection.execute(delete(table).where(table.c.run_id == run_id, table.c.unit_id.in_(units)))
-    for here in (schema.run_layer, schema.layer_method):
+    for here in (schema.run_layer, schema.layer_method, schema.ablation):
         connection.execute(delete(here).where(here.c.run_id == run_id, here.c.layer_id == layer_id))
     return freed
 

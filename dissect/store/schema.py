@@ -2,6 +2,8 @@
 
     model ─ checkpoint ─ layer ─ unit        dataset ─ image        category ─ concept ─ concept_edge
                   └──────── run ────┘ (unit_stat, label, unit_concept, exemplar: of a unit in a run; run_layer; layer_method; skipped)
+                             │          └─ ablation (units of a layer, switched off)
+                             ├─ audit ─ finding (of a unit)
                              └─ run_stage ─ stage ─ shard
 
 Deleting a run takes its rows along; a model, a data set or a concept that is in use cannot be deleted.
@@ -201,3 +203,38 @@ exemplar = Table(
     Column("mask", LargeBinary, nullable=False), Column("mask_height", Integer), Column("mask_width", Integer),
     Index(None, "unit_id"), Index(None, "image_id"),
 )  # fmt: skip
+
+ablation = Table(
+    "ablation", metadata, _id(), _to("run", owner=True), _to("layer"), _to("unit", null=True), _text("members"),
+    _to("concept", null=True), Column("how", CleanText, nullable=False), Column("dose", Real, nullable=False),
+    Column("measure", CleanText, nullable=False), Column("effect", Real), Column("interval_low", Real), Column("interval_high", Real),
+    Column("control_mean", Real), Column("controls", Integer, nullable=False), Column("p", Real), Column("q", Real),
+    Column("balance", JsonText, nullable=False), Column("details", JsonText, nullable=False),
+    UniqueConstraint("run_id", "layer_id", "members", "concept_id", "how", "dose", "measure"), _one_of("how", "mean", "zero", "resample"),
+    CheckConstraint("dose BETWEEN 0 AND 1", name="dose"), CheckConstraint("controls >= 0", name="controls"),
+    CheckConstraint("p BETWEEN 0 AND 1", name="p"), CheckConstraint("q BETWEEN 0 AND 1", name="q"),
+    Index(None, "layer_id"), Index(None, "unit_id"), Index(None, "concept_id"), Index(None, "q"),
+)  # fmt: skip
+"""What happens to the network when units of a layer are switched off. unit_id: where it is one unit; members: their indices, "3,17".
+
+dose: the share of the activation that is left, 0 for none. balance, details: of the controls, as plain data."""
+
+audit = Table(
+    "audit", metadata, _id(), _to("run", owner=True), _text("fingerprint"), _text("against"), Column("settings", JsonText, nullable=False),
+    Column("summary", JsonText, nullable=False), Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("run_id", "fingerprint"),
+)  # fmt: skip
+"""An audit of a run's units. fingerprint: of its settings. summary: all of the report but its findings, as plain data."""
+
+finding = Table(
+    "finding", metadata, _to("audit", owner=True, key=True), Column("position", Integer, primary_key=True, autoincrement=False),
+    _to("unit", null=True), Column("kind", CleanText, nullable=False), Column("state", CleanText, nullable=False), _text("layer"),
+    _text("subject"), _text("value"), Column("effect", Real), _text("effect_name"), Column("interval_low", Real),
+    Column("interval_high", Real), Column("p", Real), Column("q", Real), Column("groups", JsonText, nullable=False),
+    Column("matched", JsonText, nullable=False), Column("balance", JsonText, nullable=False), _text("reason"), _text("text"),
+    Column("details", JsonText, nullable=False),
+    _one_of("kind", "description", "response", "effect", "mask"), _one_of("state", "found", "not found", "not testable"),
+    CheckConstraint("p BETWEEN 0 AND 1", name="p"), CheckConstraint("q BETWEEN 0 AND 1", name="q"),
+    Index(None, "unit_id"), Index(None, "subject", "state"),
+)  # fmt: skip
+"""What an audit says of a unit (of a layer or of the network where unit_id is NULL), found or not."""

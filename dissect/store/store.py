@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import formulas, layers, results, revisions, runs, schema_version, units, verification, write
+from dissect.store import ablations, audits, formulas, layers, results, revisions, runs, schema_version, units, verification, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
+    AblationEntry,
     CheckpointRecord,
     ConceptEdge,
     ConceptEntry,
@@ -34,8 +36,12 @@ from dissect.store.records import (
     VerifiedLabel,
 )
 from dissect.store.views import (
+    AblationView,
+    AuditRecord,
     CacheStage,
     ConceptView,
+    FindingFilter,
+    FindingView,
     LayerSummary,
     RunRecord,
     SkippedView,
@@ -196,6 +202,45 @@ class Store:
         """Which later methods are done for which layers of a run. Scoring a layer again takes its methods away with their labels."""
         with reading(self._engine) as connection:
             return formulas.layer_methods(connection, run_id)
+
+    def write_audit(self, run_id: int, fingerprint: str, report: AuditReport) -> AuditRecord:
+        """Write an audit of a run; one with the same fingerprint (of its settings) is replaced and keeps its number.
+
+        Raises:
+            NotFoundError: no such run.
+            StoreError: a finding names a unit that the run does not have.
+        """
+        with writing(self._engine) as connection:
+            return audits.write_audit(connection, run_id, fingerprint, report)
+
+    def audits(self, run: int | str | None = None) -> list[AuditRecord]:
+        """Audits, newest first; of one run if it is named."""
+        with reading(self._engine) as connection:
+            return audits.audits(connection, run)
+
+    def audit(self, number: int) -> tuple[AuditRecord, AuditReport]:
+        """One audit by number, with its report as it was written; `NotFoundError` lists those there are."""
+        with reading(self._engine) as connection:
+            return audits.audit(connection, number)
+
+    def findings(self, filters: FindingFilter | None = None) -> list[FindingView]:
+        """Findings of all audits that pass the filters, newest audit first."""
+        with reading(self._engine) as connection:
+            return audits.findings(connection, filters or FindingFilter())
+
+    def write_ablations(self, run_id: int, layer: str, entries: Sequence[AblationEntry]) -> None:
+        """Add effects of switching units off to a layer of a run; those of the same units, concept and way are replaced.
+
+        Raises:
+            NotFoundError: no such run, or the run does not have this layer. StoreError: a unit or a concept is unknown.
+        """
+        with writing(self._engine) as connection:
+            ablations.write_ablations(connection, run_id, layer, entries)
+
+    def ablations(self, run_id: int, layer: str | None = None) -> list[AblationView]:
+        """Effects of switching units off, of one layer or of all."""
+        with reading(self._engine) as connection:
+            return ablations.ablations(connection, run_id, layer)
 
     def write_skipped(self, run_id: int, skipped: Iterable[tuple[str, str]]) -> None:
         """Replace the list of (key, reason) of images that this run left out."""

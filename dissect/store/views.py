@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dissect.audit.finding import Finding
 from dissect.fingerprint import Plain
 
 
@@ -186,6 +187,33 @@ class UnitView:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationView:
+    """What switching units of a layer off does; the fields of `records.AblationEntry`. concept: (category, name)."""
+
+    id: int
+    layer: str
+    members: tuple[int, ...]
+    concept: tuple[str, str] | None
+    how: str
+    dose: float
+    measure: str
+    effect: float | None
+    interval_low: float | None
+    interval_high: float | None
+    control_mean: float | None
+    controls: int
+    p: float | None
+    q: float | None
+    balance: Mapping[str, Plain]
+    details: Mapping[str, Plain]
+
+    @property
+    def shown(self) -> bool:
+        """Whether an effect beyond that of the controls was shown."""
+        return self.details.get("shown") is True
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSummary:
     """One layer of one run in numbers. states: unit state -> number of units. detectors etc. are None where nothing was scored."""
 
@@ -284,3 +312,40 @@ class UnitFilter:
     q: str | None = None
     newest: bool = False
     uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One audit of a run. counts: findings by state (`found`, `not found`, `not testable`). against: what it was compared with, or ""."""
+
+    id: int
+    run_id: int
+    fingerprint: str
+    model: str
+    dataset: str
+    against: str
+    settings: Mapping[str, Plain]
+    counts: Mapping[str, int]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding with the audit and the run it belongs to."""
+
+    audit_id: int
+    run_id: int
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings to list. None everywhere means all; several settings must hold together. run: number, prefix or "latest"."""
+
+    audit: int | None = None
+    run: int | str | None = None
+    kind: str | None = None
+    state: str | None = None
+    subject: str | None = None
+    layer: str | None = None
+    unit: int | None = None

@@ -188,4 +188,4 @@ def _notes(counts: FoldCounts, rules: Rules) -> tuple[str, ...]:
 
 def _mean(values: FloatArray) -> FloatArray:
     """Mean of both folds; NaN unless both are known."""
-    return values.sum(axis=1) / 2
+    return np.asarray(values.sum(axis=1) / 2, np.float64)

@@ -29,7 +29,8 @@ PROFILES = ("standard", "compexp")
 @dataclass(frozen=True, slots=True)
 class FormulaSearch:
     """The run's own search. length: most concepts. width: formulas kept of each length. penalty: as `beam` and `published` take it.
-    categories: only concepts of these, None for all. min_images: only concepts that are in so many images of the fold."""
+    categories: only concepts of these, None for the profile's own, or all. min_images: only concepts that are in so many images of the
+    fold."""
 
     length: int = 3
     width: int = 10
@@ -85,7 +86,8 @@ def formula_held_out(counts: FoldCounts, rules: Rules, search: FormulaSearch, la
 
 def _world(counts: FoldCounts, rules: Rules, search: FormulaSearch, f: int, g: int, min_images: int = 0) -> World:
     """Threshold of fold f, images of fold g; with all concepts, unless some are too rare to be chosen."""
-    categories = search.categories if min_images else None
+    own = tuple(name for name in rules.profile.categories or () if name in rules.vocabulary.categories)
+    categories = (search.categories or own or None) if min_images else None
     return world(counts.tables[f][g], rules.vocabulary, min_images=min_images, categories=categories, void=rules.profile.void)
 
 

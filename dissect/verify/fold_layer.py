@@ -1,7 +1,7 @@
 """Exact thresholds of a recorded layer over some of its images.
 
 Shards hold histograms of all their images, so a fold is counted from its maps, a few hundred images at a time. Where only maps above a
-floor were kept, the others stand at the lowest number of the type: every count above the floor stays exact, and a threshold that comes
+floor were kept, the others stand at a number below all: every count above the floor stays exact, and a threshold that comes
 to lie below it is not known, and said to be so. Letters: n images, U units, p positions of a map.
 """
 
@@ -27,6 +27,8 @@ Bools = NDArray[np.bool_]
 
 _MAP_BYTES = 64_000_000
 """Of the maps counted at a time."""
+_LOWEST = {2: -65_504.0, 4: -3e38}
+"""By size of the type: stands for maps that were not kept. Of float32 not the very lowest, which has no number below it."""
 _PENDING = 4
 """Histograms that wait to be added."""
 
@@ -69,14 +71,26 @@ def fold_thresholds(recorded: RecordedLayer, chosen: Bools, quantile: float, pro
     Raises:
         DataError: no chosen image was recorded.
     """
-    layer = FoldLayer(recorded, chosen, _counted(recorded, chosen), np.zeros(recorded.units, np.bool_))
-    while True:
-        found = levels(layer, quantile, profile)
-        if found.found is not None:
-            cut = np.where(layer.hidden, np.float32(np.inf), found.found.cut)
-            return replace(found.found, cut=cut.astype(np.float32)), layer.hidden
-        floor = recorded.plan.floor
+    floor = recorded.plan.floor
+    counted = _counted(recorded, chosen)
+    nothing = np.zeros(recorded.units, np.bool_) if floor is None else counted.maximum <= floor
+    layer = FoldLayer(recorded, chosen, counted, nothing)
+    while (found := levels(layer, quantile, profile)).found is None:
         layer = replace(layer, hidden=layer.hidden | (found.lowered != floor))
+    return _settled(found.found, layer)
+
+
+def _settled(found: Thresholds, layer: FoldLayer) -> tuple[Thresholds, Bools]:
+    """Hidden units without a mask; those that never change in the whole run do not change here either, and are known."""
+    minimum, maximum = np.full((2, layer.units), np.inf, np.float32) * np.array([[1], [-1]], np.float32)
+    for _, shard in layer.recorded.shards():
+        np.minimum(minimum, shard.minimum, out=minimum)
+        np.maximum(maximum, shard.maximum, out=maximum)
+    flat = layer.hidden & (minimum == maximum)
+    named = np.where(flat, np.where(maximum == 0, "dead", "constant"), found.state)
+    cut = np.where(layer.hidden, np.float32(np.inf), found.cut).astype(np.float32)
+    value = np.where(flat, maximum, found.value).astype(np.float64)
+    return replace(found, value=value, cut=cut, state=tuple(str(word) for word in named)), layer.hidden & ~flat
 
 
 def restricted(maps: MapShard, first: int, chosen: Bools) -> MapShard:
@@ -109,7 +123,7 @@ def _pieces(maps: MapShard) -> Iterator[MapArray]:
             yield whole[piece]
         else:
             row = maps.row[piece]
-            filled = np.full((*row.shape, positions), np.finfo(maps.values.dtype).min, maps.values.dtype)
+            filled = np.full((*row.shape, positions), _LOWEST[maps.values.dtype.itemsize], maps.values.dtype)
             filled[row >= 0] = maps.values[row[row >= 0]]
             yield filled
 

@@ -41,13 +41,7 @@ class Folds:
 
 
 def group_numbers(keys: Sequence[str], groups: Sequence[str | None]) -> Int64:
-    """(n,) number of each image's group, by first appearance; an image without a group has a number of its own.
-
-    Raises:
-        ShapeError: there are not as many groups as keys.
-    """
-    if len(keys) != len(groups):
-        raise ShapeError(f"{len(keys)} images with {len(groups)} groups; give one for each image, None for none.")
+    """(n,) number of each image's group, by first appearance; an image without a group has a number of its own."""
     numbers: dict[tuple[str, str], int] = {}
     names = [("image", key) if group is None else ("group", group) for key, group in zip(keys, groups, strict=True)]
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
@@ -67,6 +61,8 @@ def split_folds(keys: Sequence[str], groups: Sequence[str | None], *, held: Bool
     inside = np.zeros((len(keys), 0), np.bool_) if held is None else held
     if len(inside) != len(keys):
         raise ShapeError(f"{len(keys)} images, but categories of {len(inside)}.")
+    if len(groups) != len(keys):
+        raise ShapeError(f"{len(keys)} images with {len(groups)} groups; give one for each image, None for none.")
     order = np.argsort(np.array(keys, dtype=object), kind="stable").astype(np.int64)
     number = group_numbers([keys[i] for i in order], [groups[i] for i in order])
     sizes = np.bincount(number)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -94,23 +95,26 @@ def formula_null(
     if over is None and rules.upsampling == "half_pixel":
         over = grid(layer.layer.map_size, result.label_size, "half_pixel")
     masks = mask_spans(result, layer, over) if masks is None else masks
-    rows = place_of_rows(data, layer, place)
-    search = _search(here, rules.name, length, width, penalty)
-    count = min(permutations, drawn.count)
-    found = [search(here)]
+    rows, count = place_of_rows(data, layer, place), min(permutations, drawn.count)
     _same(here, shuffled_world(here, masks, data, rows, 0))
-    found += [search(shuffled_world(here, masks, data, rows, shuffle)) for shuffle in range(1, count + 1)]
-    values = np.stack(found, axis=1)
+    search = _search(here, rules.name, length, width, penalty)
+    values = np.stack([search(shuffled_world(here, masks, data, rows, shuffle)) for shuffle in range(count + 1)], axis=1)
+    observed = values[:, 0].copy()
     values[np.isin(layer.stats.state, UNLABELLED_STATES) | (not drawn.movable.any())] = np.nan
+    p, tail = _judged(values, drawn.seed)
+    null, spent = values[:, 1:], time.perf_counter() - began
+    return FormulaNull(
+        layer.layer.name, length, width, observed, p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1), count, drawn.seed,
+        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count)), spent,
+    )  # fmt: skip
+
+
+def _judged(values: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+    """p and tail p (U,) from IoUs (U, B+1), the true ones first; NaN stays NaN."""
     p, tail = np.full((2, len(values)), np.nan)
     for unit in np.flatnonzero(~np.isnan(values[:, 0])).tolist():
-        p[unit], tail[unit] = count_p(values[unit]), tail_p(values[unit, 0], values[unit, 1:], seed=drawn.seed).p
-    null = values[:, 1:]
-    spent = time.perf_counter() - began
-    return FormulaNull(
-        layer.layer.name, length, width, found[0], p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1),
-        count, drawn.seed, 1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _cost(count, spent)), spent,
-    )  # fmt: skip
+        p[unit], tail[unit] = count_p(values[unit]), tail_p(values[unit, 0], values[unit, 1:], seed=seed).p
+    return p, tail
 
 
 def place_of_rows(data: NullData, layer: LayerProbe, place: Int64) -> Int32:
@@ -148,7 +152,7 @@ def shuffled_world(here: World, masks: MaskSpans, data: NullData, rows: Int32, s
     threads = numba.get_num_threads()
     cut = np.linspace(0, masks.units, 4 * threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(work, (range(*bounds) for bounds in zip(cut[:-1], cut[1:], strict=True))))
+        parts = list(pool.map(work, (range(*bounds) for bounds in pairwise(cut))))
     found = [row for part in parts for row in part]
     offsets = np.concatenate(([0], np.cumsum([len(where) for where, _ in found]))).astype(np.int64)
     count = np.concatenate([amount for _, amount in found]).astype(np.int64)
@@ -159,7 +163,7 @@ def shuffled_world(here: World, masks: MaskSpans, data: NullData, rows: Int32, s
 def _search(here: World, profile: str, length: int, width: int, penalty: float) -> Search:
     """IoU (U,) of the best formula by the profile's search; tables of pairs of concepts are the same under every shuffle."""
     if profile == "compexp":
-        return lambda each: published(each, beam=width, length=length, penalty=penalty).iou
+        return lambda each: published(each, beam=width, length=length, penalty=penalty).iou[:, 0]
     tables: Pairs = pairs(here)
     return lambda each: beam(each, length=length, width=width, penalty=penalty, tables=tables).iou
 
@@ -170,5 +174,5 @@ def _same(true: World, counted: World) -> None:
         raise CountError("the masks do not give the layer's counts; the cache is damaged or of another run. Run the probe again.")
 
 
-def _cost(count: int, seconds: float) -> str:
-    return f"{count} shuffles with a whole search each took {seconds:.1f} s; the smallest p-value by counting is {1 / (1 + count):.4g}."
+def _resolution(count: int) -> str:
+    return f"{count} shuffles, each with a whole search: the smallest p-value by counting is {1 / (1 + count):.4g}."

@@ -95,14 +95,12 @@ def _grouped(values: NDArray[np.int32], group: Int64) -> Int64:
 def _reasons(intersection: NDArray[np.integer], union: NDArray[np.integer], drawn: str) -> tuple[str, ...]:
     several = len(union)
     if several < FEWEST:
-        return (f"no interval: there are {several} {drawn}, and {FEWEST} are needed",) * union.shape[1]
-    overlapping = (intersection > 0).sum(axis=0)
-    empty = (union == 0).all(axis=0)
-    return tuple(
-        "no interval: the unit has no label" if nothing else
-        f"no interval: unit and label overlap in {count} {drawn}, and {FEWEST} are needed" if count < FEWEST else ""
-        for nothing, count in zip(empty.tolist(), overlapping.tolist(), strict=True)
-    )  # fmt: skip
+        return (f"no interval: there are {several} {drawn}, and {FEWEST} are needed",) * int(union.shape[1])
+    reasons = []
+    for overlapping, area in zip((intersection > 0).sum(axis=0), union.sum(axis=0), strict=True):
+        few = f"no interval: unit and label overlap in {int(overlapping)} {drawn}, and {FEWEST} are needed"
+        reasons.append("no interval: the unit has no label" if area == 0 else few if overlapping < FEWEST else "")
+    return tuple(reasons)
 
 
 def _weights(several: int, draws: int, seed: int) -> NDArray[np.uint16]:

@@ -1,8 +1,9 @@
 """The independence null: could a unit's label be as good if its masks had nothing to do with what is in the images?
 
-The labels of the images are reassigned (`shuffles`), and the unit is labelled again by the same rules and over the same concepts. Two statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The
-largest z, where z of a concept is its IoU against the mean and standard deviation of that concept's own IoUs under all shuffles, the true
-one included, which keeps them exchangeable: the largest IoU is dominated by concepts that score high by chance, z is not.
+The labels of the images are reassigned (`shuffles`), and the unit is labelled again by the same rules and over the same concepts. Two
+statistics, each with its own p-value, never mixed. (1) The largest IoU over the concepts, the label's own score. (2) The largest z, where
+z of a concept is its IoU against the mean and standard deviation of that concept's own IoUs under all shuffles, the true one included,
+which keeps them exchangeable: the largest IoU is dominated by concepts that score high by chance, z is not.
 p = (1 + shuffles at least as good) / (1 + B). A small p says that masks and labels of an image belong together, not that the label's
 words are right. Letters: U units, V columns of `ConceptScores`, B shuffles.
 Source: Phipson & Smyth 2010, "Permutation p-values should never be zero"; Westfall & Young 1993 for maxima over many tests.
@@ -176,12 +177,15 @@ def unit_counts(masks: MaskSpans, data: NullData, unit: int, concept: Int64, cat
 
 
 def z_scores(score: FloatArray) -> FloatArray:
-    """(B+1, V) each score against the mean and standard deviation of its column, itself included; 0 in columns that never change."""
+    """(B+1, V) each score against the mean and standard deviation of its column, itself included; 0 in columns that never change.
+
+    Rounded to 9 decimals: every concept that scores under one assignment only has the same z, the root of B, and must tie.
+    """
     spread = score.std(axis=0)
     changes = score.min(axis=0) < score.max(axis=0)
     z = np.zeros_like(score)
     np.divide(score - score.mean(axis=0), spread, out=z, where=changes & (spread > 0))
-    return z
+    return np.round(z, 9)
 
 
 def _statistics(score: FloatArray, intersection: Int64, concept: Int64, label: int) -> _Unit:

@@ -67,7 +67,8 @@ def rotated_labels(
     require_dense(recorded)
     if rotation.shape != (recorded.units, recorded.units):
         raise ShapeError(f"a rotation of shape {rotation.shape} for the {recorded.units} units of layer {recorded.plan.layer.name}.")
-    parts, states = [], []
+    parts: list[Ranked] = []
+    states: list[str] = []
     for units in _blocks(recorded, memory):
         tables, found = rotated_counts(recorded, labels, rotation[units], over, rules)
         parts.append(best_labels(tables, found.state, rules))

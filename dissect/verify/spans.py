@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dissect.errors import NotSupportedError, ShapeError
 from dissect.probe.active import active_pixels
+from dissect.probe.kernels import threads_for
 from dissect.probe.labelling import LabelSource, cut_labels
 from dissect.probe.levels import RecordedLayer
 from dissect.probe.maps import MapShard
@@ -104,9 +105,10 @@ def join_labels(shards: Sequence[LabelShard]) -> LabelSpans:
         raise ShapeError("no labels to test against, or labels of different sizes.")
     table, places = merge_tables([shard.table for shard in shards])
     parts = [_spans(shard.signature_map) for shard in shards]
+    lengths, last, local, jump = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     rows = [place[shard.local_signature] for shard, place in zip(shards, places, strict=True)]
     return LabelSpans(
-        _starts(np.concatenate([part[0] for part in parts])), *(np.concatenate([part[k] for part in parts]) for k in (1, 2, 3)),
+        _starts(lengths), last, local, jump,
         _starts(np.concatenate([np.diff(shard.local_offsets) for shard in shards])), np.concatenate(rows).astype(np.int32), table,
         np.concatenate([shard.annotated for shard in shards]), shards[0].label_size,
     )  # fmt: skip
@@ -171,17 +173,19 @@ def join_masks(parts: Sequence[Part], units: int) -> MaskSpans:
     starts = _starts(lengths)
     offsets = _starts(lengths[order])
     moved = np.empty_like(first), np.empty_like(last)
-    kernels.gather(starts[:-1][order], offsets, first, last, *moved)
+    with threads_for(len(first)):
+        kernels.gather(starts[:-1][order], offsets, first, last, *moved)
     return MaskSpans(_starts(np.bincount(unit, minlength=units)), image[order].astype(np.int32), area[order], offsets, *moved)
 
 
 def position_spans(image: Int32, unit: Int32, offsets: Int64, positions: Pixels, place: Int64) -> Part:
     """Pairs of one shard; place: place among the used images of each image of the shard."""
     lengths = np.zeros(len(image), np.int64)
-    kernels.count_spans(offsets, positions, lengths)
-    ends = _starts(lengths)
-    first, last = (np.empty(int(ends[-1]), positions.dtype) for _ in range(2))
-    kernels.write_spans(offsets, positions, ends, first, last)
+    with threads_for(len(positions)):
+        kernels.count_spans(offsets, positions, lengths)
+        ends = _starts(lengths)
+        first, last = (np.empty(int(ends[-1]), positions.dtype) for _ in range(2))
+        kernels.write_spans(offsets, positions, ends, first, last)
     return place[image], unit.astype(np.int64), np.diff(offsets), lengths, first, last
 
 
@@ -240,11 +244,13 @@ def _spans(maps: NDArray[np.uint16]) -> tuple[Int64, Pixels, NDArray[np.uint16],
     pixels = maps.shape[1]
     kind = np.uint16 if pixels <= 65_536 else np.uint32
     lengths = np.zeros(len(maps), np.int64)
-    kernels.count_label_spans(maps, lengths)
+    with threads_for(maps.size):
+        kernels.count_label_spans(maps, lengths)
     offsets = _starts(lengths)
     last, local = np.empty(int(offsets[-1]), kind), np.empty(int(offsets[-1]), np.uint16)
     jump = np.empty((len(maps), -(-pixels // kernels.STRIDE)), kind)
-    kernels.write_label_spans(maps, offsets, last, local, jump)
+    with threads_for(maps.size):
+        kernels.write_label_spans(maps, offsets, last, local, jump)
     return lengths, last, local, jump
 
 

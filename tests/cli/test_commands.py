@@ -46,7 +46,7 @@ def test_every_exit_code_is_documented_with_what_to_do() -> None:
     kinds = [DissectError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    assert {kind.exit_code for kind in kinds} | {0, 3, 130} == set(EXIT_CODES)
+    assert {kind.exit_code for kind in kinds} | {0, 3, 6, 130} == set(EXIT_CODES)
     assert all(remedy for code, (_, remedy) in EXIT_CODES.items() if code)
     assert all(f"| {code} | " in reference() for code in EXIT_CODES)
 

@@ -16,7 +16,7 @@ from dissect.cli.reference import commands
 from tests.pipeline.tiny import write_data, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/cards.md", "docs/methods.md")
+PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md")
 ELSEWHERE = ("make ", "pip install", "python benchmarks", "python -m benchmarks")
 """Lines that are tried by other means: a fresh clone, a benchmark run."""
 
@@ -34,6 +34,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = write_data(folder / "set").read_text()
     for name in ("my-set", "streets"):
         (folder / f"{name}.toml").write_text(card.replace('root = "."', 'root = "set"'))
+    (folder / "annotations.csv").write_text("layer,unit,description\nlayer1,0,dog faces\nlayer1,1,surfaces\n")
     (folder / "mine.toml").write_text(write_model(folder).read_text())
     return folder
 
@@ -114,6 +115,8 @@ READING = [
     ["probe", "latest"],
     ["export", "latest", "--format", "jsonl", "-o", "units.jsonl"],
     ["export", "latest", "--format", "html", "-o", "page"],
+    ["audit", "latest"],
+    ["audit", "--descriptions", "annotations.csv", "--no-report"],
     ["doctor", "--quick"],
     ["runs", "delete", "latest", "--yes"],
 ]

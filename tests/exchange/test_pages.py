@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect.exchange import help as glossary
-from dissect.exchange import pages
 from dissect.exchange.pages import CARDS, TEMPLATES, LayerPages, page_name, paged, unit_reference
 from dissect.exchange.pictures import PictureBook
 from dissect.exchange.report import commands, limits

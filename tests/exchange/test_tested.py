@@ -10,13 +10,14 @@ import pytest
 
 from dissect.exchange import help as glossary
 from dissect.exchange import report_view, write_report
-from dissect.exchange.tested import ANCHORS, report_tests, lines_of_tests
+from dissect.exchange.tested import ANCHORS, lines_of_tests, report_tests
 from dissect.exchange.view import ReportLabel, ReportTests
 from dissect.fingerprint import Plain
 from dissect.store import LabelView, Store
 from tests.exchange.fake_run import fake_run
 from tests.exchange.reading import read
-from tests.store.test_verification import FIRST, TESTED, labelled
+from tests.store.test_formulas import labelled
+from tests.store.test_verification import FIRST, TESTED
 
 KEPT: dict[str, Plain] = {
     "null": {"floor": 1 / 201, "mean": 0.011, "high": 0.021, "z": 7.5, "z_concept": "wheel", "z_p": 0.005, "tail": False},
@@ -45,7 +46,7 @@ def test_every_test_is_said_in_words_with_its_numbers(store: Store) -> None:
     label = ReportLabel("car", score=0.12, held_out=0.11, interval=(0.08, 0.14), p=1 / 201, q=0.012, tests=tests)
     found = {name: words for _, name, words in lines_of_tests(label)}
     assert found == {
-        "against chance": "p .0050, the least that so many shuffles allow; 200 shuffles of the label maps gave iou .011 on average and at "
+        "against chance": "p .0050, the least that so many shuffles allow; 200 shuffles of the label maps gave IoU .011 on average and at "
         "most .021 in 95 %",
         "stands out most": "wheel, 7.5 standard deviations above its own shuffled scores (p .0050)",
         "held-out score": ".11 (the halves: .10 and .12); where it was chosen a label scores .013 more",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +11,14 @@ import pytest
 from dissect.compose.formula import on_masks
 from dissect.compose.text import parse
 from dissect.concepts.model import Concept, Vocabulary
-from dissect.config import Config
 from dissect.errors import NotFoundError, NotSupportedError, UsageError
 from dissect.pipeline import compose
-from dissect.pipeline.compose import ComposeOutcome, ComposeRequest, compose_run
 from dissect.pipeline.remove import prune_cache
-from dissect.pipeline.request import RunRequest
-from dissect.pipeline.run import RunOutcome, run_request
 from dissect.probe.exemplars import unpack_mask
-from dissect.probe.progress import Quiet
-from dissect.store import LabelView, Store
-from tests.pipeline.planted import FORMULAS, QUANTILE, SIZE, truth, write_data, write_model
-from tests.store.every_table import Contents, contents
+from dissect.store import Store
+from tests.pipeline.desk import Desk, opened
+from tests.pipeline.planted import FORMULAS, truth
 
-TIMES = {"created_at", "updated_at", "finished_at", "started_at", "lease_until", "lease_owner", "lease_token", "used_at", "done_at"}
 WORDS = Vocabulary(
     "planted", ("object", "part"),
     tuple(
@@ -37,75 +27,6 @@ WORDS = Vocabulary(
     ),
 )  # fmt: skip
 UNITS = [(layer, unit) for layer, units in FORMULAS.items() for unit in units]
-
-
-@dataclass
-class Desk:
-    """A home with a store and a cache, and the request of its run."""
-
-    home: Path
-    request: RunRequest
-    store: Store
-    config: Config
-
-    def run(self, **changes: object) -> RunOutcome:
-        """The request with changes."""
-        return run_request(dataclasses.replace(self.request, **changes), self.config, self.store, Quiet())  # type: ignore[arg-type]
-
-    def compose(self, reference: str | int = "latest", **settings: Any) -> ComposeOutcome:
-        """Formulas of a run."""
-        return compose_run(self.store, self.config, reference, ComposeRequest(**settings), Quiet())
-
-    def labels(self, layer: str, unit: int, method: str = "compositional") -> list[LabelView]:
-        """A unit's labels by one method."""
-        return [label for label in self.store.unit("planted", layer, unit).labels if label.method == method]
-
-    def rows(self) -> Contents:
-        """Every row, times and leases aside."""
-        return {
-            table: [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
-            for table, rows in contents(self.store.engine).items()
-        }
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data and network, and two homes whose run is done: `probed` has no formulas yet, `composed` has."""
-    folder = tmp_path_factory.mktemp("planted")
-    write_data(folder / "set")
-    write_model(folder)
-    for desk in opened(folder, folder / "probed"):
-        desk.run()
-    shutil.copytree(folder / "probed", folder / "composed")
-    for desk in opened(folder, folder / "composed"):
-        desk.compose()
-    return folder
-
-
-def opened(work: Path, home: Path) -> Iterator[Desk]:
-    """A desk for as long as it is used."""
-    config = Config(home=home, database_url=f"sqlite:///{home / 'dissect.db'}")
-    request = RunRequest(str(work / "planted-net.toml"), str(work / "set" / "planted.toml"), label_size=SIZE, quantile=QUANTILE)
-    with Store.open(config.database_url) as store:
-        yield Desk(home, request, store, config)
-
-
-@pytest.fixture
-def probed(work: Path, tmp_path: Path) -> Iterator[Desk]:
-    """A desk of one's own, whose run has no formulas yet."""
-    yield from opened(work, Path(shutil.copytree(work / "probed", tmp_path / "probed")))
-
-
-@pytest.fixture
-def composed(work: Path, tmp_path: Path) -> Iterator[Desk]:
-    """A desk of one's own, whose run has its formulas."""
-    yield from opened(work, Path(shutil.copytree(work / "composed", tmp_path / "composed")))
-
-
-@pytest.fixture(scope="module")
-def read(work: Path) -> Iterator[Desk]:
-    """The desk with formulas, to be read only."""
-    yield from opened(work, work / "composed")
 
 
 @pytest.mark.parametrize(("layer", "unit"), UNITS)

@@ -10,16 +10,17 @@ from typing import Any
 import numba
 import numpy as np
 
+from dissect.concepts.model import ProbeSet
 from dissect.probe.cache import Cache
 from dissect.probe.ledger import Ledger, MemoryLedger
 from dissect.probe.progress import Quiet
 from dissect.probe.runner import ProbeResult, ProbeSettings, probe
-from tests.probe.fakes import FakeNetwork, FakeSet
+from tests.probe.fakes import FakeNetwork
 
 SMALL = ProbeSettings(shard_images=8, batch_size=4, quantile=0.05)
 
 
-def run(tmp_path: Path, network: FakeNetwork, data: FakeSet, ledger: Ledger | None = None, **settings: Any) -> ProbeResult:
+def run(tmp_path: Path, network: FakeNetwork, data: ProbeSet, ledger: Ledger | None = None, **settings: Any) -> ProbeResult:
     """Probe with one kernel thread, unless the caller set more: tiny arrays are slower with two."""
     numba.set_num_threads(settings.pop("threads", 1))
     return probe(network, data, replace(SMALL, **settings), Cache(tmp_path / "cache"), ledger or MemoryLedger(), Quiet())

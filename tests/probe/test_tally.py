@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dissect.errors import CacheError, ShapeError
+from dissect.probe.active import packed_masks
 from dissect.probe.histogram import measure
 from dissect.probe.maps import MapShard
 from dissect.probe.profile import PROFILES
@@ -77,6 +78,18 @@ def test_skipping_cells_equals_not_skipping(map_size: tuple[int, int], size: tup
             for unit in range(6):
                 every = np.flatnonzero((upsample(maps[image, unit], over) > cut[unit]).ravel()).tolist()
                 assert found.get((image, unit), []) == every
+
+
+@pytest.mark.parametrize(("steps", "size"), [(2, (112, 112)), (40, (91, 113)), (100_000, (112, 60)), (5_000_000, (64, 64))])
+def test_plateaus_that_differ_in_the_last_bits_are_cut_like_every_pixel_by_itself(steps: int, size: tuple[int, int]) -> None:
+    """Where rounding is as large as the rise of a cell, its pixels need not be in order."""
+    random = np.random.default_rng(steps)
+    bits = np.float32(0.7).view(np.int32) + random.integers(0, steps, (300, 9), dtype=np.int32)
+    values = bits.astype(np.int32).view(np.float32) * np.where(random.random((300, 1)) < 0.5, -1, 1).astype(np.float32)
+    over = grid((3, 3), size, "half_pixel")
+    full = upsample(values.reshape(-1, 3, 3), over).reshape(300, -1)
+    cuts = full[np.arange(300), random.integers(0, full.shape[1], 300)]
+    np.testing.assert_array_equal(packed_masks(values, cuts, over), np.packbits(full > cuts[:, None], axis=1))
 
 
 @given(st.integers(0, 10**6), st.sampled_from([np.float16, np.float32]))

@@ -13,8 +13,23 @@ from dissect.store.types import now
 ALLOWED = {
     ("concept_edge", "kind"): "broader", ("label", "kind"): "concept", ("run", "state"): "done", ("shard", "state"): "done",
     ("label_concept", "sign"): -1, ("label", "p"): 0.5, ("label", "q"): 0.5,
+    ("ablation", "how"): "mean", ("ablation", "dose"): 0.5, ("ablation", "p"): 0.5, ("ablation", "q"): 0.5,
+    ("finding", "kind"): "mask", ("finding", "state"): "found", ("finding", "p"): 0.5, ("finding", "q"): 0.5,
 }  # fmt: skip
-JSON = {"card", "describe", "attributes", "settings", "versions", "counts", "by_category", "details", "summary"}
+JSON = {
+    "card",
+    "describe",
+    "attributes",
+    "settings",
+    "versions",
+    "counts",
+    "by_category",
+    "details",
+    "summary",
+    "balance",
+    "groups",
+    "matched",
+}
 Contents = dict[str, list[dict[str, Any]]]
 
 

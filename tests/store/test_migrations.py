@@ -51,6 +51,10 @@ def test_the_program_knows_every_revision_there_is() -> None:
     assert scripts.get_heads() == [version.HEAD]
 
 
+NEW_TABLES = {"0004": {"label_mask", "layer_method"}, "0005": {"ablation"}, "0006": {"audit", "finding"}}
+"""Tables that a revision after the first makes."""
+
+
 @pytest.mark.parametrize("revision", version.REVISIONS)
 def test_each_revision_to_head_to_base_to_head_loses_no_row(url: str, revision: str, rows: int) -> None:
     engine = connect(url)
@@ -65,7 +69,7 @@ def test_each_revision_to_head_to_base_to_head_loses_no_row(url: str, revision: 
     for older in reversed(version.REVISIONS[:-1]):
         assert revisions.downgrade(engine, older) == older
         oldest = contents(engine)
-        assert set(at_head) - set(oldest) == {"label_mask", "layer_method"}
+        assert set(at_head) - set(oldest) == set().union(*(names for made, names in NEW_TABLES.items() if made > older))
         assert lost({name: at_head[name] for name in oldest}, oldest) == []
         assert revisions.faults(engine) == []
     assert revisions.upgrade(engine) == version.HEAD
@@ -85,7 +89,7 @@ def test_both_databases_get_the_same_schema(sqlite_url: str, postgres_url: str) 
         with Store.open(url) as store:
             described.append(described_schema(store.engine))
     assert described[0] == described[1]
-    assert len(described[0]) == 23
+    assert set(described[0]) >= set(metadata.tables)
 
 
 def described_schema(engine: Engine) -> dict[str, Any]:
@@ -165,7 +169,7 @@ def test_an_old_database_asks_for_the_upgrade(url: str) -> None:
     engine = connect(url)
     revisions.upgrade(engine, "0001")
     for create in (True, False):
-        with pytest.raises(SchemaError, match=r"has schema 0001, .* needs 0004.*dissect db upgrade") as caught:
+        with pytest.raises(SchemaError, match=r"has schema 0001, .* needs 0006.*dissect db upgrade") as caught:
             Store.open(url, create=create)
         assert caught.value.exit_code == 5
     assert "dissect db upgrade" in revisions.check(engine)[0]
@@ -223,7 +227,7 @@ def test_a_shared_team_database_may_hold_other_tables(postgres_url: str) -> None
 
 
 def test_an_unknown_revision_is_refused(sqlite_store: Store) -> None:
-    with pytest.raises(NotSupportedError, match=r"0001, 0002, 0003, 0004"):
+    with pytest.raises(NotSupportedError, match=r"0001, 0002, 0003, 0004, 0005, 0006"):
         revisions.upgrade(sqlite_store.engine, "0815")
 
 

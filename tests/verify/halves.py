@@ -188,5 +188,5 @@ def made(
     tallies = TallySource(work, Stage("c" * 64, "tally", "layer", {}), ranges)
     tables = tally(recorded, labels, found, rules.over, known, rules.profile, tallies.stage, floor is None)
     best = best_concept(scores(tables, known, rules.profile, min_images=least), found.state, rules.profile)
-    index = np.arange(images, dtype=np.int32)
-    return Made(recorded, labels, tallies, tables, rules, best.concept[:, 0], best.score[:, 0], index)
+    used = np.arange(images, dtype=np.int32)
+    return Made(recorded, labels, tallies, tables, rules, best.concept[:, 0], best.score[:, 0], used)

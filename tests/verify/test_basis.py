@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 from numpy.typing import NDArray
 
 from dissect.errors import NotSupportedError, ShapeError, UsageError
+from dissect.network.model import LayerInfo
 from dissect.probe.maps import MapShard
 from dissect.probe.profile import profile
 from dissect.probe.settings import ProbeResult
@@ -18,9 +22,9 @@ from dissect.probe.upsample import Grid, grid
 from dissect.verify.basis import basis_null, rank_p
 from dissect.verify.maxima import LEVELS, Rules
 from dissect.verify.rotations import exact_thresholds, haar, mixed, rotated_counts, rotated_labels
-from tests.probe import oracles
-from tests.probe.fakes import FakeNetwork, FakeSet
+from tests.probe.fakes import FakeNetwork, FakeSet, vocabulary
 from tests.probe.helpers import run
+from tests.probe.plain import plain_probe
 
 LAYERS = {"first": 0, "middle.conv": 1, "head": 2}
 
@@ -72,45 +76,30 @@ def test_the_identity_gives_the_run_back(probed: tuple[ProbeResult, Rules], name
         assert (getattr(tables, field) == getattr(layer.tables, field)).all(), field
 
 
-def test_a_rotated_unit_is_counted_as_plain_lines_count_it(probed: tuple[ProbeResult, Rules]) -> None:
+@dataclass
+class Turned(FakeNetwork):
+    """The same network, its first layer read in another basis; its maps are rounded to halves before they are mixed."""
+
+    rotation: NDArray[np.float32] | None = None
+
+    def activations(self, batch: NDArray[np.float32], layers: Sequence[LayerInfo]) -> Mapping[str, torch.Tensor]:
+        assert self.rotation is not None
+        maps = super().activations(batch, layers)["first"].half().double()
+        return {"first": torch.einsum("ku,buhw->bkhw", torch.from_numpy(self.rotation).double(), maps).float()}
+
+
+def test_a_rotated_unit_is_counted_as_plain_lines_count_it(probed: tuple[ProbeResult, Rules], tmp_path: Path) -> None:
     result, rules = probed
     recorded = result.recorded["first"]
     assert result.labels is not None
-    turned, place = haar(recorded.units, 3), over(result, "first")
-    best, states = rotated_labels(recorded, result.labels, turned, place, rules, memory=1)
-    maps = np.concatenate([np.asarray(shard.maps.values).reshape(-1, 12, 36) for _, shard in recorded.shards()]).astype(np.float64)
-    seen = np.concatenate([shard.maps.included for _, shard in recorded.shards()])
-    for unit in (0, 7):
-        own = np.einsum("u,nup->np", turned[unit].astype(np.float64), maps)[seen]
-        cut = np.sort(own.ravel())[::-1][int(0.05 * own.size)]
-        assert states[unit] == "ok"
-        assert best.score[unit, 0] == pytest.approx(_plain_best(result, own, cut, seen), abs=0.01)
-
-
-def _plain_best(result: ProbeResult, own: NDArray[np.float64], cut: float, seen: NDArray[np.bool_]) -> float:
-    """Highest IoU over ten concepts, pixel by pixel."""
-    assert result.labels is not None
-    inside, unit, concept = np.zeros(11), np.zeros(11), np.zeros(11)
-    rows = iter(own)
-    for first, stop in result.labels.ranges:
-        part = result.labels.part(first, stop)
-        for k in range(stop - first):
-            if not seen[first + k]:
-                continue
-            fine = oracles.upsample(next(rows).reshape(6, 6), result.label_size)
-            mask = (fine > cut + 1e-9).ravel()
-            table = [set(part.table.members[a:b].tolist()) for a, b in zip(part.table.offsets[:-1], part.table.offsets[1:], strict=True)]
-            local = part.local_signature[part.local_offsets[k] : part.local_offsets[k + 1]]
-            held = [table[local[s]] for s in part.signature_map[k]]
-            for c in range(1, 11):
-                category = int(c > 6)
-                here = np.array([c in ids for ids in held])
-                void = np.array([any(i > 65_000 and i != 65_535 and i - 65_001 == category for i in ids) for ids in held])
-                counted = part.annotated[k, category] or here.any()
-                inside[c] += (mask & here).sum()
-                concept[c] += here.sum()
-                unit[c] += (mask & ~void).sum() if counted else 0
-    return float((inside[1:] / (unit + concept - inside)[1:]).max())
+    rotation = haar(recorded.units, 3)
+    best, states = rotated_labels(recorded, result.labels, rotation, over(result, "first"), rules, memory=1)
+    data, layer = FakeSet(tmp_path / "set"), recorded.plan.layer
+    plain = plain_probe(Turned(rotation=rotation), data, layer, result.image_index.tolist(), result.label_size, 0.05, "float32")
+    iou = plain.intersection / np.maximum(plain.annotated_area + plain.concept - plain.intersection, 1)
+    assert states == ("ok",) * 12
+    assert np.allclose(best.score[:, 0], iou.max(axis=1), atol=0.002)
+    assert np.allclose(iou[np.arange(12), best.concept[:, 0] - 1], iou.max(axis=1), atol=0.002)
 
 
 def test_blocks_of_any_size_give_the_same_labels(probed: tuple[ProbeResult, Rules]) -> None:
@@ -150,7 +139,7 @@ def test_dead_units_have_no_p(tmp_path: Path) -> None:
     layer, rules = result.layers[0], Rules(data.vocabulary, profile("standard"), 0.05)
     found = basis_null(result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1)
     assert np.flatnonzero(np.isnan(found.p)).tolist() == [2] and found.own.units == 11 and found.after[0].units == 12
-    assert found.as_plain()["p"][2] is None  # type: ignore[index, call-overload]
+    assert found.as_plain()["p"][2] is None  # type: ignore[index]
     assert any("1 of 12 units are dead" in note for note in found.notes)
 
 
@@ -174,15 +163,14 @@ def test_sparse_maps_sets_without_maps_and_no_rotations_are_refused(probed: tupl
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 def test_thresholds_in_memory_follow_the_profile(name: str, kind: type) -> None:
     random = np.random.default_rng(2)
-    values = random.standard_normal((6, 3, 50)).astype(kind)
+    values: NDArray[Any] = random.standard_normal((6, 3, 50)).astype(kind)
     seen = np.array([True, True, False, True, True, True])
     parts = [MapShard.dense(values[k : k + 3], values[k : k + 3].max(axis=2).astype(np.float32), seen[k : k + 3], (5, 10)) for k in (0, 3)]
-    rules = Rules(FakeSet.__dataclass_fields__["vocabulary"].default_factory(), profile(name), 0.05)  # type: ignore[misc]
+    rules = Rules(vocabulary(), profile(name), 0.05)
     found = exact_thresholds(parts, rules)
     for unit in range(3):
         ordered = np.sort(values[seen][:, unit].ravel().astype(np.float64))
-        level = {"standard": None, "netdissect": 949, "lite": 949 - 0, "compexp": 949}[name]
-        place = len(ordered) - 1 - 12 if level is None else (level if name == "netdissect" else int(1000 * 0.95) - 1) * 249 / 999
+        place = 250 - 1 - 12 if name == "standard" else 949 * 249 / 999
         low = int(place)
         wanted = ordered[low] + (ordered[min(low + 1, 249)] - ordered[low]) * (place - low)
         assert found.value[unit] == pytest.approx(wanted, rel=1e-6, abs=1e-6)
@@ -198,5 +186,7 @@ def test_mixing_a_sparse_shard_is_refused() -> None:
 def test_a_summary_names_its_levels(probed: tuple[ProbeResult, Rules]) -> None:
     result, rules = probed
     layer = result.layers[0]
-    own = basis_null(result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1).own
+    own = basis_null(
+        result.recorded["first"], result.labels, layer.tables, layer.stats.state, over(result, "first"), rules, rotations=1
+    ).own
     assert own.as_plain()["levels"] == list(LEVELS) and own.median == own.quantiles[2]

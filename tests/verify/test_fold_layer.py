@@ -58,6 +58,8 @@ def test_with_sparse_maps_a_threshold_is_right_or_said_to_be_unknown(
     plain = sorted_threshold(maps[chosen], quantile, name)
     np.testing.assert_allclose(found.value[~hidden], plain[~hidden], rtol=1e-12, atol=1e-15)
     assert np.isinf(found.cut[hidden]).all()
+    every = maps.transpose(1, 0, 2).reshape(UNITS, -1)
+    assert not hidden[every.min(axis=1) == every.max(axis=1)].any()
     if maps.dtype == np.float16 and name == "standard":  # a float32 must be known with its whole bin
         values = maps[chosen].transpose(1, 0, 2).reshape(UNITS, -1).astype(np.float64)
         sure = (plain > level) & (plain < values.max(axis=1))
