@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 
 from dissect.caption.decoding import Decoding, Strategy, describe
-from dissect.caption.scores import Marginal, ModelPrior, caption_log_p, pmi, row_log_p, text_log_p
+from dissect.caption.scores import Marginal, ModelPrior, State, caption_log_p, pmi, row_log_p, text_log_p
 from dissect.errors import UsageError
 from tests.caption.tables import Table, distribution, every_description, plain_beam, small
 
@@ -101,6 +101,18 @@ def test_samples_follow_the_distribution_and_the_seed() -> None:
     for d in again[0][0]:
         assert d.log_p_given == pytest.approx(captioner.log_p_of(d.tokens), abs=1e-5)
         assert d.pmi is None and d.log_p is None
+
+
+class Alike(Table):
+    """All units have the distributions of unit 0."""
+
+    def begin(self, units: torch.Tensor | int) -> State:
+        return super().begin(units if isinstance(units, int) else len(units))
+
+
+def test_units_that_are_alike_draw_different_samples() -> None:
+    found = describe(Alike(small(5), 3, units=8), None, Decoding("sample", 5, 1))
+    assert len({each[0].tokens for each in found}) > 2
 
 
 def test_a_low_temperature_draws_what_greedy_takes() -> None:
