@@ -25,6 +25,7 @@ def test_bleu_sums_counts_over_the_corpus() -> None:
 
 def test_the_nearest_reference_counts_for_brevity_the_shorter_of_equals() -> None:
     assert bleu(["a b c"], [["a b", "a b c d"]], order=1) == pytest.approx(1)
+    assert bleu(["a b c d"], [["a", "a b c d e"]], order=1) == pytest.approx(math.exp(1 - 5 / 4))
     assert bleu(["a b c"], [["a b c d", "a b c d e"]], order=1) == pytest.approx(math.exp(1 - 4 / 3))
 
 

@@ -47,6 +47,10 @@ def test_the_vocabulary_holds_exactly_what_is_frequent_enough(texts: list[str], 
             assert vocabulary.decode(vocabulary.encode(text)) == join(split(text))
 
 
+def test_the_typographers_apostrophe_is_one() -> None:
+    assert split("the dog’s") == split("the dog's")
+
+
 def test_unknown_words_are_kept_as_unknown_and_shown_as_such() -> None:
     vocabulary = Vocabulary.from_texts(["a red dog"])
     numbers = vocabulary.encode("a green dog")

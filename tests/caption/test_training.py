@@ -105,7 +105,7 @@ def test_a_given_split_is_kept() -> None:
 
 def test_the_loss_does_not_depend_on_how_held_out_texts_fall_into_batches() -> None:
     _, texts = world(12)
-    logs = [train_language_model(texts, WORDS, SMALL, Training(batch=batch, epochs=1, rate=1e-9))[1] for batch in (1, 5, 100)]
+    logs = [train_language_model(texts, WORDS, SMALL, Training(batch=batch, epochs=1, rate=1e-9, held_out=0.5))[1] for batch in (1, 5, 100)]
     assert logs[0].epochs[0].held_out == pytest.approx(logs[1].epochs[0].held_out, abs=1e-5)
     assert logs[0].epochs[0].held_out == pytest.approx(logs[2].epochs[0].held_out, abs=1e-5)
 
