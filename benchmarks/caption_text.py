@@ -42,7 +42,7 @@ def table(title: str, found: Predicted) -> None:
 
 def agreements(texts: Sequence[Sequence[str]], layers: Sequence[str]) -> tuple[Agreement, Agreement]:
     """Prints and gives the agreement of all units, and that by chance."""
-    print("\none annotator against the other two     BLEU   best F1   mean F1   exact")
+    print("\none annotator against the other two  BLEU-1  BLEU-2  BLEU-4   best F1   mean F1   exact")
 
     def line(name: str, found: Agreement) -> None:
         orders = "".join(f"{found.bleu[order - 1]:8.3f}" for order in (1, 2, 4))
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = Path(os.environ.get("DISSECT_SHARED") or Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--annotations", type=Path, default=root / FILE)
     parser.add_argument("--hidden", type=int, default=128, help="of the LSTM (published: 512)")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the split and of the LSTM")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--layers-out", action="store_true", help="also predict each layer from all others (n-grams only)")
@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     notes = read_annotations(options.annotations, each=3)
     layers = [layer for layer, _ in notes.units]
     print(f"{len(notes):,} units of {len(notes.layers)} layers, {3 * len(notes):,} descriptions")
-    sizes = None if options.no_lstm else LanguageSizes(hidden=options.hidden)
-    how = Training(batch=128, epochs=options.epochs, patience=2, rate=2e-3, seed=options.seed)
+    sizes = None if options.no_lstm else LanguageSizes(hidden=options.hidden, dropout=0.3)
+    how = Training(batch=32, epochs=options.epochs, patience=1, rate=4e-3, seed=options.seed)
     found = predict(
         notes.texts, split_units(len(notes), 0.1, options.seed), groups=layers, lstm=sizes, how=how, progress=progress_for(sys.stderr)
     )
