@@ -102,12 +102,12 @@ _RESNET = ("conv1", "layer1", "layer2", "layer3", "layer4")
 RECIPES: Mapping[str, FeatureRecipe] = {
     recipe.name: recipe
     for recipe in (
-        FeatureRecipe("resnet101", "torchvision:resnet101", _RESNET, (64, 256, 512, 1024, 2048), "bilinear"),
-        FeatureRecipe("resnet50", "torchvision:resnet50", _RESNET, (64, 256, 512, 1024, 2048), "bilinear"),
-        FeatureRecipe("resnet18", "torchvision:resnet18", _RESNET, (64, 64, 128, 256, 512), "bilinear"),
+        FeatureRecipe("resnet101", "torchvision:resnet101@IMAGENET1K_V1", _RESNET, (64, 256, 512, 1024, 2048), "bilinear"),
+        FeatureRecipe("resnet50", "torchvision:resnet50@IMAGENET1K_V1", _RESNET, (64, 256, 512, 1024, 2048), "bilinear"),
+        FeatureRecipe("resnet18", "torchvision:resnet18@IMAGENET1K_V1", _RESNET, (64, 64, 128, 256, 512), "bilinear"),
         FeatureRecipe(
             "alexnet",
-            "torchvision:alexnet",
+            "torchvision:alexnet@IMAGENET1K_V1",
             ("features.0", "features.3", "features.6", "features.8", "features.10"),
             (64, 192, 384, 256, 256),
             "bilinear",
@@ -115,7 +115,7 @@ RECIPES: Mapping[str, FeatureRecipe] = {
         FeatureRecipe("demo", "demo", ("layer1", "layer2", "layer3", "layer4", "layer5", "layer6"), (24, 40, 80, 112, 160, 224)),
     )
 }
-"""The published recipes (the first four) and that of the embedded network, by name."""
+"""The published recipes (the first four, with the weights of their time) and that of the embedded network, by name."""
 
 
 class Mask(Protocol):

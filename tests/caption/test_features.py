@@ -122,7 +122,7 @@ def test_the_published_recipes_take_conv1_before_its_norm() -> None:
     recipe, image = RECIPES["resnet18"], pictures(1, (224, 224))[0]
     mask = np.zeros((1, 224, 224), bool)
     mask[0, 60:160, 30:200] = True
-    plain = load_network(NetworkSpec(f"{recipe.network}@random", device="cpu", fast=False, input_size=(64, 64)))
+    plain = load_network(NetworkSpec(recipe.network.replace("IMAGENET1K_V1", "random"), device="cpu", fast=False, input_size=(64, 64)))
     found = pooled(plain, recipe, [image], mask, [0])
     assert found.values.shape == (1, 1024)
     with torch.inference_mode():
@@ -135,7 +135,7 @@ def test_the_published_recipe_gives_3904_numbers(request: pytest.FixtureRequest)
     if not request.config.getoption("--long"):
         pytest.skip("builds a ResNet-101; run with --long")
     recipe = RECIPES["resnet101"]
-    network = load_network(NetworkSpec(f"{recipe.network}@random", device="cpu", fast=False))
+    network = load_network(NetworkSpec(recipe.network.replace("IMAGENET1K_V1", "random"), device="cpu", fast=False))
     assert sum(layer.units for layer in recipe.find(network)) == sum(recipe.units) == 3904
 
 
