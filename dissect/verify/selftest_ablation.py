@@ -27,7 +27,7 @@ SIZES = (0.0, 1.0, 2.0, 4.0)
 """Planted effects, in standard deviations of the contrasts of units without one."""
 LEVEL, SURE = 0.05, 0.999
 POWER = 0.9
-"""Share of the units with the largest effect that must be found."""
+"""Share of the units with the largest effect that can be found: the interval of it must reach this."""
 LOWEST, HIGHEST = 0.91, 0.97
 """Coverage that the 95 % interval of an effect may have: plain percentiles over 80 groups cover a little less than they say."""
 
@@ -97,7 +97,7 @@ class AblationTruth:
         return (
             min(each.least for each in self.by_size) >= 1 / (1 + CONTROLS)
             and share_interval(nothing.small, nothing.units, SURE)[0] <= LEVEL
-            and largest.shown >= POWER * largest.units
+            and share_interval(largest.shown, largest.units, SURE)[1] >= POWER
             and high >= LOWEST
             and low <= HIGHEST
         )
