@@ -62,4 +62,4 @@ def demo(
     outcome = run_request(request, state.config, state.store(), progress, workers=1, report=report or Path(), say=state.say)
     announce(state, outcome)
     if not state.json:
-        print("next: dissect search car      dissect runs show latest      dissect run MODEL --data DATA --layers NAME")
+        print("next: dissect verify latest      dissect search car      dissect run MODEL --data DATA --layers NAME")

@@ -24,7 +24,7 @@ from dissect.audit.gate import Verdict, strength
 from dissect.errors import DataError, UsageError
 from dissect.exchange.pages import TEMPLATES, environment
 from dissect.exchange.tables import harmless
-from dissect.exchange.words import clean, clip, count, some, two
+from dissect.exchange.words import clean, clip, count, sentence, some, two
 
 PAGE, DATA, TABLE = "index.html", "audit.json", "findings.csv"
 MOST_ROWS = 200
@@ -161,7 +161,7 @@ def _sections(report: AuditReport, pictures: Pictures) -> list[dict[str, Any]]:
         quiet = Counter(finding.subject for finding in mine if finding.state == "not found")
         sections.append({
             "title": title, "about": about, "words": report.words if kind == "description" else (), "groups": _groups(mine, waiting),
-            "quiet": sorted(quiet.items()),
+            "sources": len({words.source for words in report.words}), "quiet": sorted(quiet.items()),
         })  # fmt: skip
     return sections
 
@@ -184,10 +184,13 @@ def _groups(findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence
 def _row(finding: Finding, waiting: dict[tuple[str, int], Sequence[AuditPicture]]) -> dict[str, Any]:
     matched = f"matched on {', '.join(finding.matched)}; left after matching: {_balance(finding)}" if finding.matched else ""
     here = (finding.layer, -1 if finding.unit is None else finding.unit)
+    alone = finding.kind == "description" and all(group.images <= 1 for group in finding.groups)  # one description is no share
+    compared = "" if alone else "; ".join(filter(None, (_compared(finding), matched)))
     return {
-        "where": where(finding), "text": finding.text, "effect": finding.effect, "effect_name": finding.effect_name,
+        "where": where(finding), "text": sentence(finding.text), "effect": finding.effect,
+        "effect_name": "" if alone else finding.effect_name,
         "interval": "" if finding.interval is None else f"{two(finding.interval[0])} to {two(finding.interval[1])}",
-        "q": "not tested" if finding.q is None else two(finding.q), "compared": "; ".join(filter(None, (_compared(finding), matched))),
+        "q": "not tested" if finding.q is None else two(finding.q), "compared": compared,
         "limits": finding.reason, "pictures": waiting.pop(here, ()),
     }  # fmt: skip
 

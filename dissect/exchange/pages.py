@@ -34,8 +34,8 @@ STRIP = 5
 MOST_BARS = 16
 CARDS = 8
 FILTERS = (
-    "two", "full", "percent", "count", "some", "clip", "name_of", "verdict", "chance_words", "state_words", "oddities", "duration",
-    "is_rare", "presence", "certificate_words", "meanings_words", "range_words",
+    "two", "full", "percent", "count", "some", "clip", "sentence", "name_of", "verdict", "chance_words", "state_words", "oddities",
+    "duration", "is_rare", "presence", "certificate_words", "meanings_words", "range_words",
 )  # fmt: skip
 ORDERS = {"score": "by score", "index": "by index", "concept": "by concept", "category": "by category"}
 

@@ -64,6 +64,11 @@ def clip(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def sentence(text: str) -> str:
+    """Text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def clean(text: str) -> str:
     """Text that any file can hold: control characters and half surrogates become �."""
     return _UNPRINTABLE.sub("\ufffd", text)

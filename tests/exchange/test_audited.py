@@ -10,7 +10,7 @@ from dissect.store import Store
 from tests.exchange.reading import read
 from tests.store.test_formulas import labelled
 
-SAID = "unit 0 answers more strongly to gender_presentation = feminine"
+SAID = "Unit 0 answers more strongly to gender_presentation = feminine"
 
 
 def found(unit: int | None, text: str, state: str = "found") -> Finding:
