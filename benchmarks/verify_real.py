@@ -1,4 +1,4 @@
-"""How many labels of a real network on real photographs survive: told from chance, and held out still above the detector's threshold.
+"""How many labels of a real network on real photographs survive: told from chance, chosen by both halves, held out above the threshold.
 
     python -m benchmarks.verify_real SHARED [--permutations 200] [--resamples 1000] [--limit N]
 
@@ -29,9 +29,10 @@ def show(found: Verified) -> None:
     for what, units in (
         (f"detectors: IoU above {found.threshold:g} where the label was chosen", found.detectors),
         ("told from chance (q <= 0.05)", found.told),
-        (f"held out above {found.threshold:g}", found.held),
         ("detectors told from chance", found.detectors & found.told),
-        ("survive both: told from chance, held out above the threshold", found.told & found.held),
+        ("label chosen by both halves", found.agreed),
+        (f"detectors that are held out above {found.threshold:g}, whatever the halves choose", found.detectors & found.held),
+        ("survive: told from chance, chosen by both halves, held out above the threshold", found.survivors),
     ):
         print(f"{len(units):>5}  {what}{_most(found, units)}")
     print("\n".join(found.lines))

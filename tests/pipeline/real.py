@@ -74,6 +74,16 @@ class Verified:
         """Units whose label is told from chance."""
         return {unit for unit, label in self.labels.items() if label.q is not None and label.q <= 0.05}
 
+    @property
+    def agreed(self) -> set[int]:
+        """Units for which both halves of the images choose the run's label."""
+        return {unit for unit, label in self.labels.items() if label.held_out_agrees}
+
+    @property
+    def survivors(self) -> set[int]:
+        """Units whose label passes all three."""
+        return self.told & self.agreed & self.held
+
     def names(self, units: set[int]) -> Counter[str]:
         """How many of these units have which label."""
         return Counter(self.labels[unit].text for unit in units)
