@@ -31,7 +31,9 @@ def _effects(found: Audited) -> None:
     gap = np.abs(found.effects - found.exact).max()
     print(f"effects against pooled activation x read-out weight: largest gap {gap:.2g}, largest effect {np.abs(found.exact).max():.3g}")
     print(f"Spearman, mean size of effect on the gender logit against |read-out weight|: {found.rank():.3f} over all units,")
-    print(f"  {found.rank(live):.3f} over units that fire, {found.rank_by_spread(live):.3f} against |weight| x standard deviation among these")
+    print(
+        f"  {found.rank(live):.3f} over units that fire, {found.rank_by_spread(live):.3f} against |weight| x standard deviation among these"
+    )
 
 
 def _audit(found: Audited, result: Selectivity) -> None:

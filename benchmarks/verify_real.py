@@ -32,7 +32,11 @@ def show(found: Verified) -> None:
         ("detectors told from chance", found.detectors & found.told),
         ("label chosen by both halves", found.agreed),
         (f"detectors that are held out above {found.threshold:g}, whatever the halves choose", found.detectors & found.held),
-        ("survive: told from chance, chosen by both halves, held out above the threshold", found.survivors),
+        (
+            f"of whatever score: told from chance, chosen by both halves, held out above {found.threshold:g}",
+            found.told & found.agreed & found.held,
+        ),
+        ("detectors that survive: told from chance, chosen by both halves, held out above the threshold", found.survivors),
     ):
         print(f"{len(units):>5}  {what}{_most(found, units)}")
     print("\n".join(found.lines))

@@ -63,8 +63,8 @@ class Heads:
 class Audited:
     """n crops, U units of the layer, K of them switched off in turn.
 
-    response, effect: the audits. effects (n, K): fall of the gender logit. units (K,): which. pooled (n, U): what the read-out sees, the mean
-    over places after the ReLU. weights (U,): of the gender logit. female (n,): which crops the network calls female.
+    response, effect: the audits. effects (n, K): fall of the gender logit. units (K,): which. pooled (n, U): what the read-out sees, the
+    mean over places after the ReLU. weights (U,): of the gender logit. female (n,): which crops the network calls female.
     clothes: name -> (n,) "yes", "no", or "" where not known. heads: how many crops of either set.
     """
 

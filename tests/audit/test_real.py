@@ -24,10 +24,10 @@ def found(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
 
 
 def test_the_crops_are_heads_to_the_network(found: Audited) -> None:
-    """Its card: 0.64 of those with a dress are called female, 0.25 with a tie, 0.29 with a suit, on crops of its own."""
+    """Its card: of those with a dress 0.64 are called female, with a tie 0.25, with a suit 0.29, on other crops of the same pictures."""
     assert found.heads == (285, 18)
-    assert found.called("dress") == pytest.approx((0.64, 74), abs=0.15)
-    assert max(found.called("suit")[0], found.called("tie")[0]) < found.called("dress")[0] - 0.2
+    assert found.called("dress") == pytest.approx((0.64, 74), abs=0.08)
+    assert max(found.called("suit")[0], found.called("tie")[0]) < found.called("dress")[0] - 0.15
 
 
 def test_effects_are_what_the_linear_read_out_says(found: Audited) -> None:
@@ -37,10 +37,11 @@ def test_effects_are_what_the_linear_read_out_says(found: Audited) -> None:
     assert (np.sign(found.effects) == np.sign(found.weights[found.units]))[fires].all() and fires.any(axis=0).sum() > 30
 
 
-def test_effects_rank_units_as_the_networks_own_read_out_does_where_units_fire(found: Audited) -> None:
-    """A weight matters as much as the unit that it reads: units that never fire have none, whatever their weight."""
-    assert 0.3 < found.live.mean() < 0.6 and not found.size[~found.live].any()
-    assert found.rank() > 0.35 and found.rank_by_spread(found.live) > 0.9
+def test_effects_rank_units_by_weight_times_what_it_reads_not_by_weight_alone(found: Audited) -> None:
+    """Units that never fire have small weights, which is all that the weights alone tell: among the others they rank nothing."""
+    assert 0.3 < found.live.mean() < 0.55 and not found.size[~found.live].any()
+    assert 0.3 < found.rank() < 0.7 and abs(found.rank(found.live)) < 0.3
+    assert found.rank_by_spread(found.live) > 0.85
 
 
 @pytest.mark.parametrize("kind", ["response", "effect"])
@@ -64,7 +65,10 @@ def test_units_that_never_fire_are_left_out_of_the_tests_and_counted(found: Audi
     assert any("never vary on these images" in line for line in said.untested)
 
 
-def test_sunglasses_are_seen_by_a_few_units_and_change_what_the_network_says(found: Audited) -> None:
-    """Dark glasses hide the eyes: the one thing that both sets of pictures are large enough to show."""
-    units = {table.contrast.subject: int(table.found(0.05).sum()) for table in found.response.tables if not table.reason and not table.matched}
-    assert 1 <= units["sunglasses"] <= 20 and units["dress"] == 0
+def test_few_units_tell_sunglasses_and_none_is_found_once_matched(found: Audited) -> None:
+    """The largest comparison there is. Half of the heads without have no partner, and what is left is too little for the same units."""
+    units = {
+        (table.contrast.subject, bool(table.matched)): int(table.found(0.05).sum()) for table in found.response.tables if not table.reason
+    }
+    assert 1 <= units[("sunglasses", False)] <= 15 and units[("sunglasses", True)] <= 5
+    assert units[("dress", False)] == units[("dress", True)] == 0

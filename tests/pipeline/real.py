@@ -81,8 +81,8 @@ class Verified:
 
     @property
     def survivors(self) -> set[int]:
-        """Units whose label passes all three."""
-        return self.told & self.agreed & self.held
+        """Detectors whose label passes all three."""
+        return self.detectors & self.told & self.agreed & self.held
 
     def names(self, units: set[int]) -> Counter[str]:
         """How many of these units have which label."""
