@@ -15,7 +15,7 @@ demo: $(KERNELS)
 	$(BIN)/dissect demo
 
 test: $(KERNELS) lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-long: $(KERNELS) lint
 	$(BIN)/pytest --kills 60 --examples 1000 --long

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,33 @@ def read_checkpoint(path: Path, trust: bool = False, ema: bool = False) -> Check
         NotFoundError: there is no such file.
         CheckpointError: it cannot be read safely, or holds no named tensors.
     """
+    start = _checked_start(path)
+    if _is_safetensors(path, start):
+        return _named(path, _read_safetensors(path), ema, [])
+    value, notes = _read_pickle(path, start, trust)
+    return _named(path, value, ema, notes)
+
+
+def read_tree(path: Path, trust: bool = False, tables: Sequence[str] = ()) -> tuple[object, tuple[str, ...]]:
+    """All that a pickled checkpoint holds, as it is nested (tables, lists, tensors, text, numbers, bytes), and notes.
+
+    For files whose tensors mean something only beside the settings they are stored with. trust: see `read_checkpoint`. tables: dotted
+    names of dict classes of other libraries, which are then read as plain tables; the classes themselves are never imported.
+
+    Raises:
+        NotFoundError: there is no such file.
+        CheckpointError: it cannot be read safely, or holds tensors only (safetensors).
+    """
+    start = _checked_start(path)
+    if _is_safetensors(path, start):
+        raise CheckpointError(f"{path} is a safetensors file: it holds tensors and no settings. Give the file saved by torch.")
+    with torch.serialization.safe_globals([(OrderedDict, name) for name in tables]):
+        value, notes = _read_pickle(path, start, trust)
+    return value, tuple(notes)
+
+
+def _checked_start(path: Path) -> bytes:
+    """The first bytes of a file that is there and not empty."""
     if not path.exists():
         raise NotFoundError(f"there is no weights file {path}. Check the name given with --weights or in the card.")
     if not path.is_file():
@@ -61,10 +89,7 @@ def read_checkpoint(path: Path, trust: bool = False, ema: bool = False) -> Check
     start = _start(path)
     if not start:
         raise CheckpointError(f"{path} is empty: the download or copy failed. Fetch it again.")
-    if _is_safetensors(path, start):
-        return _named(path, _read_safetensors(path), ema, [])
-    value, notes = _read_pickle(path, start, trust)
-    return _named(path, value, ema, notes)
+    return start
 
 
 def _start(path: Path) -> bytes:

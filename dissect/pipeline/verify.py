@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dissect.concepts.model import ProbeSet
 from dissect.config import Config
 from dissect.errors import NotFoundError, NotSupportedError
 from dissect.fingerprint import Plain, fingerprint
@@ -19,6 +20,7 @@ from dissect.pipeline.compose import METHOD as COMPOSITIONAL
 from dissect.pipeline.names import network_spec
 from dissect.pipeline.open import open_data, probe_settings
 from dissect.pipeline.probed import Probed
+from dissect.pipeline.request import RunRequest
 from dissect.pipeline.spec import probe_again
 from dissect.pipeline.verify_layer import LabelTests, LayerTests, Shared, formulas_of, labelling, shared, verify_layer
 from dissect.pipeline.verify_request import VerifyRequest
@@ -82,9 +84,12 @@ def verify_run(
         raise NotSupportedError(
             f"data set {record.dataset} has no label maps; the tests are about overlapping pixels. Choose a data set with masks."
         )
+    _, data = open_data(RunRequest.from_plain(record.settings), config)
+    together = [f"{item.ordered:d}{item.group or ''}" for item in data.records]
     methods = {(each.layer, each.method): each for each in store.layer_methods(record.id)}
     wanted = {
-        each.layer: _fingerprint(each.fingerprint, methods.get((each.layer, COMPOSITIONAL)), request) for each in store.layers(record.id)
+        each.layer: _fingerprint(each.fingerprint, methods.get((each.layer, COMPOSITIONAL)), request, together)
+        for each in store.layers(record.id)
     }
     there = [methods[name, METHOD] for name in wanted if (name, METHOD) in methods and methods[name, METHOD].fingerprint == wanted[name]]
     if len(there) == len(wanted):
@@ -92,7 +97,7 @@ def verify_run(
     probed = probed or probe_again(store, config, str(record.id), progress, workers)
     tested = _all_layers(store, record, probed, shared(probed, request), methods, request, progress)
     if request.random_weights:
-        tested = _with_random(store, config, record, probed, tested, request, progress, workers)
+        tested = _with_random(store, config, record, data, probed, tested, request, progress, workers)
     done = _write(store, record, tested, probed.request.threshold, wanted, request)
     return VerifyOutcome(record, tuple(done), False)
 
@@ -110,11 +115,10 @@ def _all_layers(
 
 
 def _with_random(
-    store: Store, config: Config, record: RunRecord, probed: Probed, tested: Sequence[LayerTests], request: VerifyRequest,
+    store: Store, config: Config, record: RunRecord, data: ProbeSet, probed: Probed, tested: Sequence[LayerTests], request: VerifyRequest,
     progress: Progress, workers: int,
 ) -> list[LayerTests]:  # fmt: skip
     """The layers with the reference of random weights, each probed with the run's pictures."""
-    _, data = open_data(probed.request, config)
     make = random_maker(network_spec(probed.request, config), probed.network, data, probed.result.image_index)
     settings = probe_settings(probed.request, config, tuple(layer.layer for layer in probed.result.layers), workers)
     found = random_reference(
@@ -152,8 +156,10 @@ def _rates(tested: Sequence[LayerTests]) -> dict[tuple[int, str], FloatArray]:
     return found
 
 
-def _fingerprint(layer: str, composed: LayerMethod | None, request: VerifyRequest) -> str:
+def _fingerprint(layer: str, composed: LayerMethod | None, request: VerifyRequest, together: Sequence[str]) -> str:
+    """together: the group of each image and whether it is a sequence; the card says it, and a run's own results do not depend on it."""
     whole: dict[str, Plain] = {
         "verifying": VERIFYING, "layer": layer, "formulas": composed.fingerprint if composed else None, "settings": request.as_plain(),
+        "together": list(together),
     }  # fmt: skip
     return fingerprint(whole)

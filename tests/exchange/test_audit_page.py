@@ -124,7 +124,8 @@ def test_no_name_becomes_an_element_or_an_attribute(tmp_path: Path) -> None:
     allowed = {
         *re.findall(
             r"\w+",
-            "html head meta title style body main h1 h2 h3 p ul li b bdi br span code div table caption thead tbody tr th td dl dt dd footer a",
+            "html head meta title style body main h1 h2 h3 p ul li b bdi br span code div table caption thead tbody tr "
+                "th td dl dt dd footer a",
         )
     }
     assert {tag for tag, _ in page.elements} <= allowed and page.wrong == []

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from dissect.errors import CheckpointError, NotFoundError
-from dissect.network.checkpoint import EMA_WRAPPERS, WRAPPERS, Checkpoint, read_checkpoint
+from dissect.network.checkpoint import EMA_WRAPPERS, WRAPPERS, Checkpoint, read_checkpoint, read_tree
 from dissect.network.fit import compare, fit
 
 
@@ -179,3 +179,29 @@ def test_half_precision_weights_are_widened() -> None:
     fit(target, given({name: t.half() if t.is_floating_point() else t for name, t in source.state_dict().items()}))
     weight = target.get_parameter("conv.weight")
     assert weight.dtype == torch.float32 and torch.equal(weight, source.get_parameter("conv.weight").half().float())
+
+
+class Table(dict[str, Any]):
+    """A dict class of another library."""
+
+
+def test_a_tree_is_read_as_it_is_nested_and_foreign_tables_only_by_name(tmp_path: Path) -> None:
+    tree = {"properties": {"size": 3, "words": ("a", "b"), "config": (Table(lang="en"), b"bytes")}, "state_dict": network().state_dict()}
+    path = saved(tmp_path / "a.pt", tree)
+    with pytest.raises(CheckpointError, match=r"it holds a pickled .*Table"):
+        read_tree(path)
+    found, notes = read_tree(path, tables=(f"{Table.__module__}.Table",))
+    assert isinstance(found, dict) and notes == ()
+    config, data = found["properties"]["config"]
+    assert type(config) is OrderedDict and config == {"lang": "en"} and data == b"bytes"
+    assert found["properties"]["words"] == ("a", "b") and same(found["state_dict"], tree["state_dict"])
+    with pytest.raises(CheckpointError, match="Table"):
+        read_tree(path)  # the permission ends with the call
+
+
+def test_a_tree_of_a_safetensors_file_is_refused(tmp_path: Path) -> None:
+    safetensors.torch.save_file(network().state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="holds tensors and no settings"):
+        read_tree(tmp_path / "a.safetensors")
+    with pytest.raises(NotFoundError):
+        read_tree(tmp_path / "none.pt")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +127,17 @@ def test_a_data_set_without_masks_is_refused(composed: Desk, monkeypatch: pytest
     monkeypatch.setattr(type(composed.store), "run", lambda *_: record)
     with pytest.raises(NotSupportedError, match="no label maps"):
         composed.verify(1)
+
+
+def test_images_that_the_card_now_calls_a_sequence_are_another_verification(composed: Desk, work: Path, tmp_path: Path) -> None:
+    shutil.copytree(work / "set", tmp_path / "set")
+    card = tmp_path / "set" / "planted.toml"
+    grouped = card.read_text() + "\n[group]\npattern = '(.)[^/]*$'\n"
+    card.write_text(grouped)
+    run = composed.run(data=str(card)).run.id
+    assert not composed.verify(run, **FEW).repeated
+    label = next(each for each in composed.store.unit("planted", "first", 0, run=run).labels if each.method == "netdissect")
+    assert "one group" in str(part(label, "held_out")["untested"])
+    card.write_text(grouped + "ordered = true\n")
+    assert not composed.verify(run, **FEW).repeated
+    assert composed.verify(run, **FEW).repeated
