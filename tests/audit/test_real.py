@@ -56,7 +56,7 @@ def test_small_groups_are_refused_and_large_ones_tested(found: Audited, kind: st
     tested = {(table.contrast.subject, bool(table.matched)): table.sizes for table in result.tables if not table.reason}
     assert tested[("dress", False)] == (211, 74) and tested[("sunglasses", False)] == (194, 91)
     assert tested[("dress", True)][0] >= 50 and tested[("sunglasses", True)][0] >= 50
-    assert len(said.power) == 4 and all(0.5 < each.smallest < 1 for each in said.power)
+    assert len(said.power) == 4 and all(0.5 < each.effect < 1 for each in said.power)
 
 
 def test_units_that_never_fire_are_left_out_of_the_tests_and_counted(found: Audited) -> None:
