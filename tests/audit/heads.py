@@ -86,7 +86,7 @@ class Audited:
     @property
     def size(self) -> NDArray[np.float64]:
         """(K,) mean size of the effect of switching a unit off."""
-        return np.abs(self.effects.astype(np.float64)).mean(axis=0)
+        return np.asarray(np.abs(self.effects.astype(np.float64)).mean(axis=0))
 
     @property
     def exact(self) -> NDArray[np.float64]:
