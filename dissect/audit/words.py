@@ -164,7 +164,7 @@ def _false_hits(words: Lexicon, texts: Iterable[str]) -> Iterable[str]:
     for text in texts:
         found = set(words.inside(text))
         if found:
-            counted = {word for hit in words.hits(text) for word in hit.words.split()}
+            counted = {word for hit in words.hits(text) for word in (hit.words, *hit.words.split())}
             apart = {word for phrase in words.set_aside(text) for word in phrase.split()}
             yield from found - counted - apart
 

@@ -3,9 +3,10 @@
     plain   a
     dose    d * a + (1 - d) * r          r: 0 (`zero`), the unit's mean (`mean`), or its activation in another picture (`resample`)
 
-Everything up to the layer is computed once for a batch; the batch is then copied, one copy a choice of units, and only the rest of the
-network runs on the copies. Where that fork may be is tried out on the first batch and compared with whole passes: the layer's output,
-else the input of the innermost module around it (layers beside a skip connection), else nowhere: every choice takes a whole pass.
+Everything up to the layer is computed once for a batch and as many choices as have room (`COPIES`); the batch is then copied, one copy
+a choice of units, and only the rest of the network runs on the copies. Where that fork may be is tried out on the first batch and
+compared with whole passes: the layer's output, else the input of the innermost module around it (layers beside a skip connection), else
+nowhere: every choice takes a whole pass.
 
 Letters: B pictures of a pass, K choices, U units, O outputs, P prefix tokens.
 """

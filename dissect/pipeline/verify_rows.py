@@ -112,7 +112,9 @@ def _basis(layer: LayerTests, unit: int) -> dict[str, Plain]:
 
 
 def _counted(tests: LabelTests, q: FloatArray, threshold: float) -> dict[str, Plain]:
-    """A method's labels of a layer in numbers. Survivors: told from chance, and held out still above the detector's threshold."""
+    """A method's labels of a layer in numbers. Survivors: detectors told from chance, chosen by both halves, held out still above the
+    threshold. What the halves do not choose has the held-out score of another label; where they differ in kind (drives), one that is no
+    detector of the run can lie above the threshold on them."""
     significant = tests.named & (np.nan_to_num(q, nan=1.0) <= CHANCE)
     facts: dict[str, Plain] = {"labels": int(tests.named.sum())}
     if tests.null is not None:
@@ -130,7 +132,9 @@ def _counted(tests: LabelTests, q: FloatArray, threshold: float) -> dict[str, Pl
             "split": held.split_hash, "held_out_notes": list(held.notes),
         }  # fmt: skip
         if tests.null is not None:
-            facts["survivors"] = int((significant & (np.nan_to_num(score) > threshold)).sum())
+            detectors = tests.named & (tests.null.observed > threshold)
+            lasting = significant & held.label_agrees & (np.nan_to_num(score) > threshold)
+            facts |= {"detectors": int(detectors.sum()), "survivors": int((detectors & lasting).sum())}
     if tests.interval is not None:
         facts |= {"intervals": int((~np.isnan(tests.interval.low) & tests.named).sum()), "drawn": tests.interval.drawn}
     return facts
@@ -156,7 +160,10 @@ def _lines(words: str, tests: LabelTests, facts: Mapping[str, Plain]) -> list[Pl
         )
         lines += [f"{words}: {note}" for note in tests.held.notes]
     if "survivors" in facts:
-        lines.append(f"{words}: {facts['survivors']} labels survive both: told from chance, and held out above the detector's threshold")
+        lines.append(
+            f"{words}: {facts['survivors']} of {facts['detectors']} detectors survive: told from chance, chosen by both halves, and "
+            f"held out above the threshold"
+        )
     if tests.interval is not None:
         lines.append(f"{words}: {facts['intervals']} intervals, {tests.interval.drawn} drawn anew {tests.interval.draws:,} times")
     return lines

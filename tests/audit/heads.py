@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from dissect.audit.effect import audit_effects, unit_effects
 from dissect.audit.groups import subjects
 from dissect.audit.response import Rules, Selectivity, audit_responses
 from dissect.audit.responses import unit_responses
+from dissect.concepts.images import open_image
 from dissect.concepts.model import ImageRecord, Labels, Vocabulary
 from dissect.fingerprint import fingerprint
 from dissect.network.load import load_network
+from dissect.network.loaded import LoadedNetwork
 from dissect.network.preprocess import Preprocessing
 from dissect.network.source import NetworkSpec
 from dissect.probe.cache import Cache
@@ -59,14 +61,52 @@ class Heads:
 
 @dataclass(frozen=True)
 class Audited:
-    """response, effect: the audits. rank: Spearman between mean size of effect on the gender logit and the weight that reads the unit;
-    by_spread: the same with the weight times the unit's mean largest response. heads: how many crops of either set."""
+    """n crops, U units of the layer, K of them switched off in turn.
+
+    response, effect: the audits. effects (n, K): fall of the gender logit. units (K,): which. pooled (n, U): what the read-out sees, the
+    mean over places after the ReLU. weights (U,): of the gender logit. female (n,): which crops the network calls female.
+    clothes: name -> (n,) "yes", "no", or "" where not known. heads: how many crops of either set.
+    """
 
     response: Selectivity
     effect: Selectivity
-    rank: float
-    by_spread: float
+    effects: NDArray[np.float32]
+    units: NDArray[np.int64]
+    pooled: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    female: NDArray[np.bool_]
+    clothes: Mapping[str, NDArray[np.str_]]
     heads: tuple[int, int]
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """(K,) units that fire on any crop, before they are switched off."""
+        return np.asarray((self.pooled[:, self.units] > 0).any(axis=0))
+
+    @property
+    def size(self) -> NDArray[np.float64]:
+        """(K,) mean size of the effect of switching a unit off."""
+        return np.asarray(np.abs(self.effects.astype(np.float64)).mean(axis=0))
+
+    @property
+    def exact(self) -> NDArray[np.float64]:
+        """(n, K) the same effects from the read-out's own formula: it is linear, so a unit at zero takes its mean times its weight away."""
+        return self.pooled[:, self.units].astype(np.float64) * self.weights[self.units]
+
+    def rank(self, chosen: NDArray[np.bool_] | None = None) -> float:
+        """Spearman between mean size of effect and size of the weight that reads the unit. chosen (K,): among these units, else all."""
+        among = np.ones(len(self.units), np.bool_) if chosen is None else chosen
+        return float(spearmanr(self.size[among], np.abs(self.weights[self.units])[among]).statistic)
+
+    def rank_by_spread(self, chosen: NDArray[np.bool_]) -> float:
+        """The same with the weight times the standard deviation of what it reads."""
+        spread = self.pooled[:, self.units].std(axis=0) * np.abs(self.weights[self.units])
+        return float(spearmanr(self.size[chosen], spread[chosen]).statistic)
+
+    def called(self, name: str, value: str = "yes") -> tuple[float, int]:
+        """Share of the crops with this attribute that the network calls female, and how many there are."""
+        chosen = self.clothes[name] == value
+        return float(self.female[chosen].mean()), int(chosen.sum())
 
 
 def clothed_heads(shared: Path) -> Iterator[tuple[str, Image.Image, dict[str, str]]]:
@@ -141,8 +181,8 @@ def heads(shared: Path, folder: Path) -> Heads:
     return Heads(records)
 
 
-def audited(shared: Path, folder: Path) -> Audited:
-    """Both audits of the last convolution, and the rank correlations."""
+def audited(shared: Path, folder: Path, *, units: Sequence[int] | None = None) -> Audited:
+    """Both audits of the last convolution, with what the network's own read-out says. units: those switched off, None for all."""
     data = heads(shared, folder / "heads")
     weights = shared / "models" / "age_gender_tiny_xception.safetensors"
     network = load_network(NetworkSpec("tests.factories:age_gender", weights=weights, preprocessing=FACE, geometry="model"))
@@ -152,13 +192,29 @@ def audited(shared: Path, folder: Path) -> Audited:
     of = subjects(data.records, result.image_index, responses.present, brightness(data.records, result.image_index, workers=2))
     rules = Rules(confounders=("brightness", "contrast"), bootstrap=200, draws=20_000)
     # The layer's ReLU is a plain function behind it: zero before it is zero after it.
-    effects = unit_effects(network, layer, data.records, result.image_index, lambda outputs: outputs[..., 1] - outputs[..., 2], how="zero")
+    effects = unit_effects(network, layer, data.records, result.image_index, _gender, how="zero", units=units)
+    pooled, outputs = _read(network, data.records, result.image_index)
     gender = dict(network.module.named_parameters())["fc.gender.weight"].detach().numpy()
-    read = np.abs(gender[0] - gender[1])
-    size = np.abs(effects).mean(axis=0)
-    spread = np.maximum(responses.values, 0).mean(axis=0)
     counts = sum(record.key.startswith("ccp") for record in data.records), sum(record.key.startswith("coco") for record in data.records)
     return Audited(
-        audit_responses({LAYER: responses.values}, of, rules), audit_effects({LAYER: effects}, of, rules),
-        float(spearmanr(size, read).statistic), float(spearmanr(size, read * spread).statistic), counts,
+        audit_responses({LAYER: responses.values}, of, rules), audit_effects({LAYER: effects}, of, rules), effects,
+        np.arange(layer.units) if units is None else np.array(units), pooled, gender[0] - gender[1], _gender(outputs) < 0,
+        {name: of.column(name) for name in CLOTHES}, counts,
     )  # fmt: skip
+
+
+def _gender(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The logit of male less that of female, from (..., 3) age and the two."""
+    return outputs[..., 1] - outputs[..., 2]
+
+
+def _read(
+    network: LoadedNetwork, records: Sequence[ImageRecord], index: NDArray[np.int32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What the gender read-out is given (n, U), and what the network says (n, 3), picture by picture."""
+    seen, said = [], []
+    for number in index.tolist():
+        with open_image(records[number].path) as image:
+            batch = network.prepare(image)[None]
+        said.append(network.hooked(batch, before={"fc.gender": lambda _module, given: seen.append(given[0].numpy().copy())}, after={}))
+    return np.concatenate(seen), np.concatenate([each.numpy() for each in said])

@@ -44,6 +44,12 @@ def test_words_that_only_one_rule_sees_are_named() -> None:
     assert counts.missed == (("faces", 1),) and counts.false_hits == (("surfaces", 1),) and counts.set_aside == (("head of lettuce", 1),)
 
 
+def test_a_lemma_of_several_words_that_counts_is_no_false_hit() -> None:
+    rows = [Description("l", n, text) for n, text in enumerate(["an old man", "an old mansion"])]
+    counts = audit_descriptions(lexicon("age"), rows, "made up").counts
+    assert (counts.lemma, counts.substring, counts.false_hits) == (1, 2, (("old man", 1),))
+
+
 def test_no_descriptions_are_not_testable_and_no_words_are_not_found() -> None:
     assert audit_descriptions(FACES, [], "nothing.csv").findings[0].state == "not testable"
     assert audit_descriptions(FACES, [Description("l", 0, "grass")], "a.csv").findings[0].state == "not found"

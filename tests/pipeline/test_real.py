@@ -11,46 +11,24 @@ import numpy as np
 import pytest
 
 from dissect.concepts.model import ImageRecord, Labels, ProbeSet, Vocabulary
-from dissect.config import Config
 from dissect.fingerprint import fingerprint
 from dissect.pipeline.open import open_data, open_network, probe_settings
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.rows import score_layer
-from dissect.pipeline.run import RunOutcome, run_request
+from dissect.pipeline.run import run_request
 from dissect.probe.cache import Cache
 from dissect.probe.ledger import MemoryLedger
 from dissect.probe.progress import Quiet
 from dissect.probe.runner import probe
-from dissect.store import Store, UnitFilter
-
-CARDS = Path(__file__).resolve().parents[1] / "cards"
+from dissect.store import UnitFilter
+from tests.pipeline.real import CARDS, Desk, opened
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
 
-@dataclass
-class Desk:
-    """One home for all real runs."""
-
-    config: Config
-    store: Store
-    weights: Path
-
-    def run(self, data: str, **more: object) -> RunOutcome:
-        """Tiny Darknet on a shared set, with report."""
-        request = self.request(data, **more)
-        return run_request(request, self.config, self.store, Quiet(), report=self.config.home / "report" / data)
-
-    def request(self, data: str, **more: object) -> RunRequest:
-        """Tiny Darknet's last layer of 512 units."""
-        return RunRequest(model=str(CARDS / "tiny-darknet.toml"), weights=str(self.weights), data=data, **more)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="module")
 def desk(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    home = tmp_path_factory.mktemp("real")
-    config = Config(home=home, database_url=f"sqlite:///{home / 'dissect.db'}", data_root=shared / "data")
-    return Desk(config, Store.open(config.database_url), shared / "models" / "tiny_darknet_imagenet.safetensors")
+    return opened(shared, tmp_path_factory.mktemp("real"))
 
 
 def test_tiny_darknet_on_camvid_finds_a_few_dozen_units_most_of_them_cars(desk: Desk) -> None:

@@ -48,7 +48,8 @@ def test_fewer_shuffles_may_be_searched_and_the_cost_is_said() -> None:
     result, layer = here.probed()
     data = here.data(sources(len(here.scene.labels), 9, 1))
     found = formula_null(result, layer, data, permutations=4, masks=here.masks())
-    assert found.null.shape == (len(found.p), 4) and found.floor == 0.2 and found.notes[-1].startswith("4 shuffles with a whole search")
+    assert found.null.shape == (len(found.p), 4) and found.floor == 0.2
+    assert found.notes[-1].startswith("4 shuffles, each with a whole search")
     every = formula_null(result, layer, data, permutations=400, masks=here.masks())
     assert every.permutations == 9 and np.array_equal(every.null[:, :4], found.null)
 
