@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dissect.cli.output import write_json
+from dissect.cli.output import write_outcome
 from dissect.cli.state import State
 
 
@@ -46,10 +46,4 @@ def compose(
     request = ComposeRequest(length, beam, penalty, optimal, budget, categories, min_images, meanings, ranges)
     outcome = compose_run(store, state.config, run, request, progress_for(sys.stderr, quiet=state.quiet))
     page = write_run_report(store, state.config, outcome.run.id, default_report_folder(state.config, outcome.run)) if report else None
-    if state.json:
-        write_json({**outcome.as_plain(), "report": str(page) if page else None})
-        return
-    for line in outcome.lines():
-        print(line)
-    if page:
-        print(f"report: {page}")
+    write_outcome(outcome, page, as_json=state.json)

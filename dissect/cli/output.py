@@ -8,7 +8,8 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 Format = Literal["table", "json", "csv"]
 Row = Mapping[str, object]
@@ -17,6 +18,25 @@ Row = Mapping[str, object]
 def write_json(value: object) -> None:
     """One JSON document and a line end. NaN and infinities become null, since JSON has none."""
     print(json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False), flush=True)
+
+
+class Outcome(Protocol):
+    """What a step of a run gives back."""
+
+    def lines(self) -> list[str]: ...
+
+    def as_plain(self) -> dict[str, object]: ...
+
+
+def write_outcome(outcome: Outcome, page: Path | None, *, as_json: bool) -> None:
+    """What came of a step, and where the run's report is, if it was written anew."""
+    if as_json:
+        write_json({**outcome.as_plain(), "report": str(page) if page else None})
+        return
+    for line in outcome.lines():
+        print(line)
+    if page:
+        print(f"report: {page}")
 
 
 def write_rows(rows: Sequence[Row], columns: Sequence[str], form: Format) -> None:

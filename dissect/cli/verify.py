@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dissect.cli.output import write_json
+from dissect.cli.output import write_json, write_outcome
 from dissect.cli.state import State
 
 
@@ -59,13 +59,7 @@ def verify(
     request = VerifyRequest(permutations, formula_permutations, resamples, held_out, rotations, null_min_images, random_weights, seed)
     outcome = verify_run(store, state.config, run, request, progress_for(sys.stderr, quiet=state.quiet))
     page = write_run_report(store, state.config, outcome.run.id, default_report_folder(state.config, outcome.run)) if report else None
-    if state.json:
-        write_json({**outcome.as_plain(), "report": str(page) if page else None})
-        return
-    for line in outcome.lines():
-        print(line)
-    if page:
-        print(f"report: {page}")
+    write_outcome(outcome, page, as_json=state.json)
 
 
 def _self_test(state: State, repetitions: int) -> None:
