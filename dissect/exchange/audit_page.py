@@ -32,6 +32,10 @@ _PICTURES = {b"RIFF": "image/webp", b"\x89PNG": "image/png", b"\xff\xd8\xff": "i
 _AUDIT_STYLE = """
 .audit-strip { display: flex; flex-wrap: wrap; gap: 4px; margin: 8px 0; }
 .audit-strip img { height: 96px; width: auto; background: var(--line); }
+.scroll { overflow-x: auto; }
+.scroll th { white-space: nowrap; }
+.scroll td { overflow-wrap: break-word; }
+.scroll td.wide { min-width: 16em; }
 """
 TITLES = {
     "description": ("By description", "Units whose label or description holds a word of a lexicon. It says how somebody, or a method, "
@@ -177,7 +181,9 @@ def _groups(findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence
         found.sort(key=lambda each: (each.q if each.q is not None else 1.0, -(strength(each) or 0.0), each.layer, each.unit or 0))
         rows = [_row(finding, waiting) for finding in found[:MOST_ROWS]]
         units = len({(each.layer, each.unit) for each in found})
-        groups.append({"subject": subject, "found": len(found), "units": units, "rows": rows, "more": max(0, len(found) - MOST_ROWS)})
+        tested = any(row["effect_name"] or row["compared"] or row["limits"] for row in rows)
+        more = max(0, len(found) - MOST_ROWS)
+        groups.append({"subject": subject, "tested": tested, "found": len(found), "units": units, "rows": rows, "more": more})
     return groups
 
 
