@@ -61,7 +61,8 @@ def test_the_page_says_what_could_not_be_tested_and_what_a_finding_does_not_mean
 
 def test_the_page_shows_three_counts_agreement_comparison_families_and_gates(page: Path) -> None:
     words = read(page).words
-    for text in ("Whole words miss “heads” (2)", "falsely takes “surface” (1)", "sets aside “head of lettuce” (4)", "kappa) .31", "2 of 5", "1 of 9",
+    for text in ("Whole words miss “heads” (2)", "falsely takes “surface” (1)", "sets aside “head of lettuce” (4)",
+                 "kappa) .31", "2 of 5", "1 of 9",
                  "-.10 to .60", "1 of 200 tests passed",
                  "Failed: gender any", "Passed: face units > 3", "Failed: age untestable"):  # fmt: skip
         assert text in words, text
