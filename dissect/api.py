@@ -124,14 +124,16 @@ class Run:
         category: str | None = None,
         concept: str | None = None,
         min_iou: float | None = None,
+        max_q: float | None = None,
         detectors: bool = False,
         uses: Sequence[str] = (),
         limit: int = 100_000,
     ) -> Units:
-        """Units of this run, best score first. q: words that their labels hold; min_iou: least score; uses: concepts that their formula
-        uses (`"NOT road"`: that it excludes)."""
+        """Units of this run, best score first. q: words that their labels hold; min_iou: least score; max_q: largest q-value of a
+        tested label; uses: concepts that their formula uses (`"NOT road"`: that it excludes)."""
         filters = UnitFilter(
-            run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, detectors=detectors, uses=tuple(uses)
+            run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, max_q=max_q, detectors=detectors,
+            uses=tuple(uses),
         )
         if q:
             return Units(self.store.search(q, filters, limit=limit))

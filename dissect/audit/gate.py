@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from dissect.audit.finding import KINDS, AuditReport, Finding
@@ -82,18 +82,23 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A clause with what it met. failed: whether the gate closes. found: the findings that count; units: how many units they lie in."""
+    """A clause with what it met. failed: whether the gate closes. found: the findings that count; units: how many units they lie in.
+    untested: tests of the same that could not be made; reason: why the gate closes although nothing was found."""
 
     clause: Clause
     failed: bool
     found: tuple[Finding, ...]
     units: int
+    untested: int = 0
+    reason: str = ""
 
     @property
     def text(self) -> str:
         """In one sentence."""
         what = "could not be tested" if self.clause.untestable else "found"
-        return f"{self.clause}: {'FAILED' if self.failed else 'passed'}; {len(self.found)} {what}, in {self.units} units"
+        also = f"; {self.untested} not testable" if self.untested and not self.clause.untestable else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.clause}: {'FAILED' if self.failed else 'passed'}{why}; {len(self.found)} {what}, in {self.units} units{also}"
 
 
 def parse(text: str) -> tuple[Clause, ...]:
@@ -114,16 +119,30 @@ def parse(text: str) -> tuple[Clause, ...]:
 
 
 def judge(clauses: Sequence[Clause], report: AuditReport) -> tuple[Verdict, ...]:
-    """What each clause says of an audit.
+    """What each clause says of an audit. A clause all of whose tests could not be made fails: nothing was looked at.
 
     Raises:
-        UsageError: a clause names what this audit does not hold. It would pass for ever, by a slip of the pen.
+        UsageError: a clause names what this audit does not hold, or a measure that these findings do not have. It would pass for ever,
+            by a slip of the pen.
     """
     for clause in clauses:
         if not any(Clause(clause.kind, clause.subject).names(finding) for finding in report.findings):
             there = sorted({f"{finding.kind}:{finding.subject}" for finding in report.findings})
             raise UsageError(f"--fail-on {clause}: this audit looked at no such thing. It looked at: {', '.join(there) or 'nothing'}.")
-    return tuple(_verdict(clause, report.findings) for clause in clauses)
+        _refuse_unmeasured(clause, [finding for finding in report.findings if clause.names(finding)])
+    empty = {words.lexicon for words in report.words if not words.units}
+    return tuple(_verdict(clause, report.findings, empty) for clause in clauses)
+
+
+def _refuse_unmeasured(clause: Clause, named: Sequence[Finding]) -> None:
+    tested = [finding for finding in named if finding.state != "not testable"]
+    for condition in clause.conditions:
+        if condition.measure != "units" and tested and all(_measured(finding)[condition.measure] is None for finding in tested):
+            kinds = ", ".join(sorted({f"{finding.kind}:{finding.subject}" for finding in tested}))
+            raise UsageError(
+                f"--fail-on {clause}: {kinds} has no {condition.measure}, so it could never fail. Leave the condition out, or name what "
+                "was compared between groups, as in 'response:skin_tone effect >= 0.8'."
+            )
 
 
 def strength(finding: Finding) -> float | None:
@@ -133,16 +152,26 @@ def strength(finding: Finding) -> float | None:
     return max(finding.effect, 1 - finding.effect) if finding.effect_name.casefold() == "auroc" else abs(finding.effect)
 
 
-def _verdict(clause: Clause, findings: Sequence[Finding]) -> Verdict:
+def _verdict(clause: Clause, findings: Sequence[Finding], empty: Collection[str]) -> Verdict:
+    subject = Clause(clause.kind, clause.subject)
+    named = [finding for finding in findings if clause.names(finding)] or [finding for finding in findings if subject.names(finding)]
+    untested = sum(finding.state == "not testable" or finding.subject in empty for finding in named)
     state = "not testable" if clause.untestable else "found"
     found = [finding for finding in findings if finding.state == state and clause.names(finding) and _kept(clause, finding)]
     units = len({(finding.layer, finding.unit) for finding in found})
     limits = [condition for condition in clause.conditions if condition.measure == "units"]
-    return Verdict(clause, all(each.holds(units) for each in limits) if limits else units > 0, tuple(found), units)
+    failed = all(each.holds(units) for each in limits) if limits else units > 0
+    if not clause.untestable and untested == len(named):
+        return Verdict(clause, True, tuple(found), units, untested, "nothing could be tested")
+    return Verdict(clause, failed, tuple(found), units, untested)
+
+
+def _measured(finding: Finding) -> dict[str, float | None]:
+    return {"effect": strength(finding), "q": finding.q, "p": finding.p}
 
 
 def _kept(clause: Clause, finding: Finding) -> bool:
-    values = {"effect": strength(finding), "q": finding.q, "p": finding.p}
+    values = _measured(finding)
     return all(condition.holds(values[condition.measure]) for condition in clause.conditions if condition.measure != "units")
 
 

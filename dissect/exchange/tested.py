@@ -23,7 +23,7 @@ def report_tests(label: LabelView) -> ReportTests | None:
     return ReportTests(
         permutations=label.permutations,
         floor=number(null.get("floor")),
-        tail=null.get("tail") is True,
+        tail_p=number(null.get("tail_p")),
         null_mean=number(null.get("mean")),
         null_high=number(null.get("high")),
         z=number(null.get("z")),
@@ -57,10 +57,10 @@ def _chance(label: ReportLabel, tests: ReportTests) -> list[tuple[str, str, str]
     if label.p is None or tests.permutations is None:
         return []
     how = f"p {two(label.p)}"
-    if tests.tail:
-        how += ", from a tail fitted to the shuffled scores"
-    elif tests.floor is not None and label.p <= tests.floor:
+    if tests.floor is not None and label.p <= tests.floor:
         how += ", the least that so many shuffles allow"
+    if tests.tail_p is not None:
+        how += f" (a tail fitted to their scores: {two(tests.tail_p)}, which q uses)"
     words = f"{how}; {some(tests.permutations, 'shuffle')} of the label maps"
     if tests.null_mean is not None and tests.null_high is not None:
         measure = "IoU" if label.measure == "iou" else label.measure

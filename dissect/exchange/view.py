@@ -44,7 +44,7 @@ class ReportExemplar:
 class ReportTests:
     """What the tests of a label measured beside p, q, held-out score and interval; None where a test was not made.
 
-    permutations: how often the label maps were shuffled; floor: the least p they allow; tail: whether p comes from a fitted tail below it.
+    permutations: how often the label maps were shuffled; floor: the least p they allow; tail_p: p below it, from a fitted tail.
     null_mean, null_high: mean and 95 % quantile of the best score under shuffling. z, z_concept, z_p: the concept that stands out most
     against its own shuffled scores, by how many standard deviations, and the p of that. folds: score in each half of what the other half
     chose; fold_labels: what each half chose; agrees: whether both chose this label; optimism: how much better a chosen label looks where
@@ -54,7 +54,7 @@ class ReportTests:
 
     permutations: int | None = None
     floor: float | None = None
-    tail: bool = False
+    tail_p: float | None = None
     null_mean: float | None = None
     null_high: float | None = None
     z: float | None = None

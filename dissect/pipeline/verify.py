@@ -34,7 +34,7 @@ from dissect.verify.reference import random_maker, random_reference
 FloatArray = NDArray[np.float64]
 
 METHOD = "verification"
-VERIFYING = 2
+VERIFYING = 3
 """Raised whenever the same counts are tested or stored differently."""
 
 

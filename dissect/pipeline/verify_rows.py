@@ -47,7 +47,7 @@ def layer_summary(layer: LayerTests, rates: Mapping[str, FloatArray], threshold:
 
 def _label(method: str, tests: LabelTests, q: float, layer: LayerTests, unit: int) -> VerifiedLabel:
     null, interval, held = tests.null, tests.interval, tests.held
-    p = _number(tests.p[unit])
+    p = _number(null.p[unit]) if null is not None else None
     details: dict[str, Plain] = {"null": _null(tests, unit), "held_out": _held_out(tests, unit), "interval": _interval(tests, unit)}
     if method == CONCEPTS:
         details["basis"] = _basis(layer, unit)
@@ -73,7 +73,7 @@ def _null(tests: LabelTests, unit: int) -> dict[str, Plain]:
         return {"untested": "no label of this layer can move" if not found.movable else "the unit is dead or constant"}
     facts: dict[str, Plain] = {
         "floor": found.floor, "mean": _number(found.null_mean[unit]), "high": _number(found.null_95[unit]), "seed": found.seed,
-        "counted_p": _number(found.p[unit]), "tail": not math.isnan(found.p_tail[unit]), "observed": _number(found.observed[unit]),
+        "tail_p": _number(found.p_tail[unit]), "observed": _number(found.observed[unit]),
     }  # fmt: skip
     if isinstance(found, LayerNull):
         facts |= {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect.audit.finding import KINDS, AuditReport, Finding
+from dissect.audit.finding import KINDS, AuditReport, Finding, WordCounts
 from dissect.audit.gate import COMPARE, Clause, Condition, GateError, judge, parse, strength
 from dissect.errors import UsageError
 
@@ -25,9 +25,9 @@ REPORT = AuditReport("net", (
 @pytest.mark.parametrize(("text", "failed"), [
     ("gender: any", True), ("gender", True), ("response:gender", True), ("mask:face>1", False), ("mask:face > 0", True), ("face>=1", True),
     ("gender effect>=0.8 q<=0.05", True), ("gender effect >= .86 units > 1", False), ("gender effect>=.86 units>=2", False),
-    ("gender effect>=.8 units>=2", True), ("gender q < 0.005", False), ('"skin tone" q <= 1', False), ('"skin tone"', True),
-    ("gender=woman", True), ("gender=woman effect > 0.95", False), ("gender = woman: any", True), ("age", False), ("age: untestable", True),
-    ("*: any", True), ("* p<=1", False), ("face = 1", True), ("face = 2", False), ("mask:*", True), ("gender=nobody", False),
+    ("gender effect>=.8 units>=2", True), ("gender q < 0.005", False), ('"skin tone"', True),
+    ("gender=woman", True), ("gender=woman effect > 0.95", False), ("gender = woman: any", True), ("age", True), ("age: untestable", True),
+    ("*: any", True), ("face = 1", True), ("face = 2", False), ("mask:*", True), ("gender=nobody", False),
 ])  # fmt: skip
 def test_a_clause_fails_exactly_where_it_should(text: str, failed: bool) -> None:
     (verdict,) = judge(parse(text), REPORT)
@@ -72,3 +72,18 @@ CLAUSES = st.builds(
 @given(CLAUSES)
 def test_what_is_written_is_read_back(clause: Clause) -> None:
     assert parse(str(clause)) == (clause,)
+
+
+@pytest.mark.parametrize("text", ["* p <= 1", '"skin tone" q <= 1'])
+def test_a_measure_that_no_finding_has_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="could never fail"):
+        judge(parse(text), REPORT)
+
+
+def test_a_clause_about_what_could_not_be_tested_fails_and_says_why() -> None:
+    (verdict,) = judge(parse("age"), REPORT)
+    assert verdict.failed and "nothing could be tested" in verdict.text
+    words = WordCounts("faces", "a run without labels", 0, 0, 0, 0, 0)
+    nothing = AuditReport("empty", findings=(Finding("description", "", None, "faces", "not found"),), words=(words,))
+    (verdict,) = judge(parse("faces: any"), nothing)
+    assert verdict.failed and "nothing could be tested" in verdict.text

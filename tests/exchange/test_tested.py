@@ -20,7 +20,7 @@ from tests.store.test_formulas import labelled
 from tests.store.test_verification import FIRST, TESTED
 
 KEPT: dict[str, Plain] = {
-    "null": {"floor": 1 / 201, "mean": 0.011, "high": 0.021, "z": 7.5, "z_concept": "wheel", "z_p": 0.005, "tail": False},
+    "null": {"floor": 1 / 201, "mean": 0.011, "high": 0.021, "z": 7.5, "z_concept": "wheel", "z_p": 0.005, "tail_p": 5e-5},
     "held_out": {"folds": [0.1, 0.12], "winners": ["car", "bus"], "optimism": 0.013, "label": 0.105},
     "interval": {"resamples": 1000, "drawn": "images"},
     "basis": {"p": 0.03, "rotations": 3},
@@ -46,8 +46,8 @@ def test_every_test_is_said_in_words_with_its_numbers(store: Store) -> None:
     label = ReportLabel("car", score=0.12, held_out=0.11, interval=(0.08, 0.14), p=1 / 201, q=0.012, tests=tests)
     found = {name: words for _, name, words in lines_of_tests(label)}
     assert found == {
-        "against chance": "p .0050, the least that so many shuffles allow; 200 shuffles of the label maps gave IoU .011 on average and at "
-        "most .021 in 95 %",
+        "against chance": "p .0050, the least that so many shuffles allow (a tail fitted to their scores: 5.0e-5, which q uses); 200 "
+        "shuffles of the label maps gave IoU .011 on average and at most .021 in 95 %",
         "stands out most": "wheel, 7.5 standard deviations above its own shuffled scores (p .0050)",
         "held-out score": ".11 (the halves: .10 and .12); where it was chosen a label scores .013 more",
         "chosen again": "the halves say car and bus; this label held out: .10",
