@@ -27,13 +27,15 @@ EXIT_CODES = {
     4: ("not there", "No such run, unit, card, layer or file; near names are in the message."),
     5: ("the database is older than this program", "`dissect db backup FILE`, then `dissect db upgrade`."),
     6: ("done, and a gate is not kept", "`dissect audit --fail-on`: the failing clause is printed, its findings are in the report."),
-    130: ("interrupted", "The same command again goes on where it stopped."),
+    130: ("interrupted", "The same command again: finished shards and layers are kept."),
 }
 """Code -> (what it means, what to do)."""
 EVERYWHERE = (
     "Everywhere, before or after the command: --json (data on stdout, words on stderr), --db URL, --config FILE, --quiet, --verbose, "
     f"--debug, -h. Exit codes: {'; '.join(f'{code} {meaning}' for code, (meaning, _) in EXIT_CODES.items())}."
 )
+INTERRUPTED = 130
+AGAIN = "interrupted. Run the same command again: finished shards and layers are kept."
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
@@ -91,11 +93,13 @@ def call(arguments: Sequence[str]) -> int:
     try:
         result = app(words, standalone_mode=False, prog_name="dissect")
         sys.stdout.flush()
+        if result == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+            return _fail(AGAIN, INTERRUPTED, as_json)
         return result if isinstance(result, int) else 0
     except typer.Abort:
         return _fail("nothing was done: it was not confirmed. Answer y, or give --yes.", 1, as_json)
     except KeyboardInterrupt:
-        return _fail("interrupted. Run the same command again: it goes on where it stopped.", 130, as_json)
+        return _fail(AGAIN, INTERRUPTED, as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

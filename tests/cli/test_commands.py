@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +119,18 @@ def test_errors_are_one_line_with_the_documented_exit_code(
     said = capsys.readouterr()
     error = json.loads(said.out)["error"]
     assert error["code"] == code and text in error["message"]
+
+
+@pytest.mark.slow
+def test_an_interrupt_is_answered_in_words(tmp_path: Path) -> None:
+    environment = {**os.environ, "DISSECT_HOME": str(tmp_path)}
+    words = [sys.executable, "-m", "dissect", "demo", "--images", "400"]
+    running = subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert running.stderr is not None
+    running.stderr.readline()  # it has begun
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=120)
+    assert running.returncode == 130 and b"interrupted. Run the same command again" in error
