@@ -7,7 +7,6 @@ not compared, since the proof is too dear to repeat; where beam and proof differ
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -43,7 +42,7 @@ class FormulaNull:
 
     layer: its name. length, width: most concepts of a formula, and the width of the beam, for observed and null alike. observed: IoU of the
     beam's formula. p, p_tail, null (U, B), null_mean, null_95, permutations, seed, floor, min_images, movable, blocks, notes: as in
-    `null.LayerNull`, of that IoU. seconds: what the shuffles and searches took.
+    `null.LayerNull`, of that IoU.
     """
 
     layer: str
@@ -62,7 +61,6 @@ class FormulaNull:
     movable: float
     blocks: str
     notes: tuple[str, ...]
-    seconds: float
 
     @property
     def best_p(self) -> FloatArray:
@@ -87,7 +85,7 @@ def formula_null(
     """
     if layer.tables is None or data.profile.name not in PROFILES:
         raise NotSupportedError(f"layer {layer.layer.name} has no formulas to test: they need label maps and profile standard or compexp.")
-    began, rules, drawn = time.perf_counter(), data.profile, data.shuffles
+    rules, drawn = data.profile, data.shuffles
     width = width or (10 if rules.name == "standard" else 5)
     categories = categories or tuple(name for name in rules.categories or () if name in data.vocabulary.categories) or None
     here = world(layer.tables, data.vocabulary, min_images=min_images, categories=categories, void=rules.void)
@@ -102,10 +100,10 @@ def formula_null(
     observed = values[:, 0].copy()
     values[np.isin(layer.stats.state, UNLABELLED_STATES) | (not drawn.movable.any())] = np.nan
     p, tail = _judged(values, drawn.seed)
-    null, spent = values[:, 1:], time.perf_counter() - began
+    null = values[:, 1:]
     return FormulaNull(
         layer.layer.name, length, width, observed, p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1), count, drawn.seed,
-        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count)), spent,
+        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count)),
     )  # fmt: skip
 
 

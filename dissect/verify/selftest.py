@@ -176,17 +176,17 @@ class SelfTest:
         }  # fmt: skip
 
 
-def self_test(seeds: Sequence[int] = tuple(range(40)), quick: bool = False) -> SelfTest:
-    """Measure calibration, recovery and power on drawn sets. `quick`: the first 12 seeds only. Formulas, power and
-    references take the first 10 seeds, 3 if quick: they cost more, or need fewer.
+def self_test(seeds: Sequence[int] = tuple(range(40))) -> SelfTest:
+    """Measure calibration, recovery and power on drawn sets. Formulas, power and references take the first 10 seeds: they cost more,
+    or need fewer.
 
     Raises:
         UsageError: no seed, or one twice.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise UsageError("the self-test needs at least one seed, and each seed once.")
-    chosen = tuple(seeds[:12]) if quick else tuple(seeds)
-    some = chosen[:3] if quick else chosen[:10]
+    chosen = tuple(seeds)
+    some = chosen[:10]
     worlds = {seed: world_of(seed) for seed in chosen}
     calibrations = (
         calibration("noise maps", lambda seed: _tested(*_noise(worlds[seed], seed), seed), chosen),
