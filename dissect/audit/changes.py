@@ -141,7 +141,8 @@ def change_of(first: UnitLabel, second: UnitLabel) -> Change:
         return "none" if after is None else "gained"
     if after is None:
         return "lost"
-    return "same" if before == after else "changed"
+    alike = before[1] == after[1] and (before[0] == after[0] or not (before[0] and after[0]))  # descriptions have no category
+    return "same" if alike else "changed"
 
 
 def concept_changes(first: Iterable[UnitLabel | None], second: Iterable[UnitLabel | None]) -> tuple[ConceptChange, ...]:

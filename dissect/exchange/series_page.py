@@ -114,10 +114,10 @@ def _chart(layer: str, points: Sequence[Point]) -> dict[str, Any]:
     first, last = points[0].step, points[-1].step
     categories = _categories(points)
     top = max((point.by_category.get(name, (0, 0))[1] for point in points for name in categories), default=0) or 1
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name in categories:
         values = [(point.step, point.by_category.get(name, (0, 0))[1]) for point in points]
-        placed = [
+        placed: list[dict[str, float]] = [
             {"step": step, "value": value, "x": round(WIDTH * (step - first) / max(1, last - first), 1),
              "y": round(HEIGHT * (1 - value / top), 1)}
             for step, value in values

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissect.audit.change_gate import COMPARE, KINDS, ChangeClause, judge, parse
+from dissect.audit.change_gate import KINDS, ChangeClause, judge, parse
 from dissect.audit.changes import CHANGES, LayerChange, RunChanges, UnitLabel, concept_changes, unit_changes
-from dissect.audit.gate import GateError
+from dissect.audit.gate import COMPARE, GateError
 from dissect.errors import UsageError
 
 WORDS = st.sampled_from(["car", "Car", "dog", "face", None])
@@ -50,7 +50,7 @@ def test_units_without_a_partner_stand_alone() -> None:
 def test_a_pair_of_nobody_or_of_one_unit_twice_is_refused() -> None:
     for pairs in ([(0, 3, None)], [(0, 0, None), (0, 1, None)]):
         with pytest.raises(UsageError, match="cannot be paired"):
-            unit_changes([label(0, "car")], [label(0, "car"), label(1, "dog")], pairs)  # type: ignore[arg-type]
+            unit_changes([label(0, "car")], [label(0, "car"), label(1, "dog")], pairs)
 
 
 def test_the_same_name_in_two_categories_is_two_concepts() -> None:
