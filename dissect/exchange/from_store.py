@@ -53,11 +53,18 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         duration=(record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None,
         state=record.state,
         skipped=tuple((skipped.key, skipped.reason) for skipped in store.skipped(record.id)),
-        settings=dict(record.settings),
+        settings=dict(record.imported or record.settings),
         versions=dict(record.versions),
         network_note=_note(record.model_source, record.model_licence),
         dataset_note=_note(record.dataset_source, record.dataset_licence),
+        imported=imported_words(record),
     )
+
+
+def imported_words(record: RunRecord) -> str:
+    """`milan table my-labels.csv`, or nothing for a run of our own."""
+    table = record.imported
+    return "" if table is None else f"{table.get('kind')} table {table.get('file')}"
 
 
 def _note(source: str, licence: str) -> str:

@@ -90,6 +90,8 @@ def _histogram(detectors: Sequence[ReportUnit]) -> tuple[CategoryBars, ...]:
 
 def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str:
     """The layer's first line: `412 of 512 units ok, 38 detectors of 11 concepts, 6 dead, 31 % may be chance`."""
+    if run.imported:
+        return _imported_sentence(layer, facts, run)
     parts = [f"{facts.states.get('ok', 0):,} of {some(len(layer.units), 'unit')} ok"]
     if run.label_kind != "none":
         found = f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}" if facts.detectors else "no detector"
@@ -102,6 +104,17 @@ def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str
     elif facts.detectors:
         parts.append(f"{percent(facts.chance / facts.tested)} of the {facts.tested:,} tested may be chance")
     return ", ".join(parts) + "." + _formula_sentence(layer.formulas)
+
+
+def _imported_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str:
+    """`2,048 units with a row, 1,355 detectors of 186 concepts, from a netdissect table x.csv; nothing else is known of them.`"""
+    parts = [f"{some(len(layer.units), 'unit')} with a row"]
+    labels = [unit.label for unit in layer.units if unit.label is not None]
+    if any(label.kind == "concept" and label.measure == "iou" for label in labels):
+        parts.append(f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}")
+    else:
+        parts.append(f"{len({label.text for label in labels}):,} distinct labels")
+    return f"{', '.join(parts)}, from the {run.imported}; nothing else is known of them."
 
 
 def _formula_sentence(found: Mapping[str, Plain]) -> str:

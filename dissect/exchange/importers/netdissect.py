@@ -36,6 +36,17 @@ class Cell:
     iou: float | None
     raw: tuple[str, ...]
 
+    @property
+    def whole(self) -> bool:
+        """Whether it names a concept and all its numbers can be read; what is not whole is kept as it stands, to be written out again."""
+        numbers = (self.truth, self.activation, self.intersect, self.iou)
+        return bool(self.label) and None not in numbers and self.usable
+
+    @property
+    def usable(self) -> bool:
+        """Whether the concept can be entered."""
+        return bool(self.label) and self.iou is not None and 0 <= self.iou <= 1
+
 
 def read_netdissect(path: Path, table: Table, options: Options) -> Imported:
     """Understand a table of one layer.
@@ -54,7 +65,7 @@ def read_netdissect(path: Path, table: Table, options: Options) -> Imported:
             continue
         cells = [_cell(row, category) for category in categories]
         units[unit] = _unit(row, unit, cells, layer, options, log)
-        if blank := {cell.category: list(cell.raw) for cell in cells if not cell.label}:
+        if blank := {cell.category: list(cell.raw) for cell in cells if not cell.whole}:
             kept[str(unit)] = blank
     log.missing(layer, list(units), BASE)
     found = tuple(units[unit] for unit in sorted(units))
@@ -88,7 +99,7 @@ def _unusable(row: Row, unit: int, units: dict[int, UnitResult], log: Log) -> bo
 
 def _cell(row: Row, category: str) -> Cell:
     raw = tuple(row[f"{category}-{part}"] for part in PARTS)
-    return Cell(category, words(raw[0]), whole(raw[1]), whole(raw[2]), whole(raw[3]), number(raw[4]), raw[1:])
+    return Cell(category, words(raw[0]), whole(raw[1]), whole(raw[2]), whole(raw[3]), number(raw[4]), raw)
 
 
 def _unit(row: Row, unit: int, cells: Sequence[Cell], layer: str, options: Options, log: Log) -> UnitResult:
@@ -96,8 +107,7 @@ def _unit(row: Row, unit: int, cells: Sequence[Cell], layer: str, options: Optio
     faults = [*_faults_of_cells(cells), *_faults_of_label(text, category, score, cells)]
     for fault in faults:
         log.violate(row.line, layer, unit, fault)
-    named = [cell for cell in cells if cell.label and cell.iou is not None and 0 <= cell.iou <= 1]
-    scores = tuple(_score(cell) for cell in named)
+    scores = tuple(_score(cell) for cell in cells if cell.usable)
     labels = (_label(text, category, score, cells, options, faults),) if text else ()
     return UnitResult(unit, StatsEntry(state=UNKNOWN), labels, scores)
 
@@ -107,10 +117,10 @@ def _faults_of_cells(cells: Sequence[Cell]) -> list[str]:
     found = []
     for cell in cells:
         truth, activation, intersect = cell.truth, cell.activation, cell.intersect
-        if not any(cell.raw) and not cell.label:
+        if not any(cell.raw):
             continue
         if truth is None or activation is None or intersect is None or cell.iou is None or min(truth, activation, intersect) < 0:
-            found.append(f"the numbers of {cell.category} are {', '.join(map(shown, cell.raw))}, no pixel counts and IoU")
+            found.append(f"the numbers of {cell.category} are {', '.join(map(shown, cell.raw[1:]))}, no pixel counts and IoU")
             continue
         union = activation + truth - intersect
         right = intersect / union if union else 0.0
