@@ -47,7 +47,7 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         categories=_categories(store, record),
         profile=record.profile,
         quantile=record.quantile,
-        detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} > {0.04 if threshold is None else threshold:g}",
+        detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} {_above(record)} {0.04 if threshold is None else threshold:g}",
         fingerprint=record.fingerprint,
         created=record.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         duration=(record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None,
@@ -59,6 +59,11 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         dataset_note=_note(record.dataset_source, record.dataset_licence),
         imported=imported_words(record),
     )
+
+
+def _above(record: RunRecord) -> str:
+    """Ours asks for more than the threshold; an imported table may ask for as much."""
+    return ">=" if (record.imported or {}).get("inclusive") else ">"
 
 
 def imported_words(record: RunRecord) -> str:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dissect import __version__, atomic
-from dissect.audit.finding import AuditReport
+from dissect.audit.finding import AuditReport, Finding
 from dissect.exchange.from_store import report_view
 from dissect.exchange.report import limits
 from dissect.exchange.summary import CategoryBars, layer_facts, layer_sentence
 from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun
-from dissect.exchange.words import clean, clip, name_of, two
+from dissect.exchange.words import clean, clip, name_of, some, two
 from dissect.store import AuditRecord, LayerMethod, Store
 
 MOST_CONCEPTS = 15
@@ -66,16 +66,14 @@ def md(text: object, longest: int = LONGEST) -> str:
 def _summary(view: ReportRun) -> str:
     units = sum(len(layer.units) for layer in view.layers)
     source = f", read from the {md(view.imported)}" if view.imported else ""
-    return (
-        f"{units:,} units in {len(view.layers)} {'layer' if len(view.layers) == 1 else 'layers'}, labelled with {md(view.dataset)}{source}. "
-        f"A unit counts as a detector if {md(view.detector_rule)}."
-    )
+    rule = "" if view.label_kind == "none" else f" A unit counts as a detector if {md(view.detector_rule)}."
+    return f"{some(units, 'unit')} in {some(len(view.layers), 'layer')}, labelled with {md(view.dataset)}{source}.{rule}"
 
 
 def _facts(view: ReportRun) -> list[str]:
     rows = [
-        ("network", " ".join(part for part in (view.network, view.network_note) if part)),
-        ("data set", " ".join(part for part in (view.dataset, view.dataset_note) if part)),
+        ("network", "; ".join(part for part in (view.network, view.network_note) if part)),
+        ("data set", "; ".join(part for part in (view.dataset, view.dataset_note) if part)),
         ("images used", "not known" if view.imported else f"{view.image_count:,}"),
         ("profile", view.profile),
         ("share of positions above the threshold", f"{100 * view.quantile:g} %" if view.quantile else "not known"),
@@ -134,13 +132,20 @@ def _audits(audits: Sequence[tuple[AuditRecord, AuditReport]]) -> list[str]:
     for record, report in audits:
         counts = ", ".join(f"{number:,} {state}" for state, number in sorted(record.counts.items()))
         against = f" against {md(record.against)}" if record.against else ""
-        found = [each.text for each in report.findings if each.state == "found" and each.text]
+        found = [_place(each) + each.text for each in report.findings if each.state == "found" and each.text]
         lines += [f"Audit {record.id}{against}: {counts or 'no findings'}.", ""]
         lines += [f"- {md(text, 600)}" for text in dict.fromkeys(found[:MOST_FINDINGS])]
         lines += [f"- and {len(found) - MOST_FINDINGS:,} more"] if len(found) > MOST_FINDINGS else []
         lines += [f"- not tested: {md(text, 600)}" for text in report.untested]
         lines.append("")
     return [*lines, "A finding says that units answer differently, not that the network treats anybody unfairly."]
+
+
+def _place(finding: Finding) -> str:
+    """`layer4/7: `, as far as it is about a layer and a unit."""
+    parts = [finding.layer] if finding.layer else []
+    parts += [] if finding.unit is None else [str(finding.unit)]
+    return f"{'/'.join(parts)}: " if parts else ""
 
 
 def _chance(view: ReportRun) -> str:

@@ -29,7 +29,7 @@ def placeholder_checkpoint(connection: Connection, model: str) -> tuple[int, str
 def placeholder_dataset(connection: Connection, name: str, label_kind: str) -> tuple[int, str]:
     """(id, content hash) of a data set that is known by name and by its kind of labels alone; its concepts are those of that name."""
     content = f"{PLACEHOLDER}{name} ({label_kind})"
-    record = DatasetRecord(name, content, name, label_kind, source="named by imported tables; its content was not seen")
+    record = DatasetRecord(name, content, name, label_kind, source="imported tables; its content was not seen")
     return save_dataset(connection, record), content
 
 

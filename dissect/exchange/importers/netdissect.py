@@ -99,7 +99,12 @@ def _unusable(row: Row, unit: int, units: dict[int, UnitResult], log: Log) -> bo
 
 def _cell(row: Row, category: str) -> Cell:
     raw = tuple(row[f"{category}-{part}"] for part in PARTS)
-    return Cell(category, words(raw[0]), whole(raw[1]), whole(raw[2]), whole(raw[3]), number(raw[4]), raw)
+    return Cell(category, words(raw[0]), _count(raw[1]), _count(raw[2]), _count(raw[3]), number(raw[4]), raw)
+
+
+def _count(text: str) -> int | None:
+    value = whole(text)
+    return value if value is not None and value >= 0 else None
 
 
 def _unit(row: Row, unit: int, cells: Sequence[Cell], layer: str, options: Options, log: Log) -> UnitResult:
@@ -119,7 +124,7 @@ def _faults_of_cells(cells: Sequence[Cell]) -> list[str]:
         truth, activation, intersect = cell.truth, cell.activation, cell.intersect
         if not any(cell.raw):
             continue
-        if truth is None or activation is None or intersect is None or cell.iou is None or min(truth, activation, intersect) < 0:
+        if truth is None or activation is None or intersect is None or cell.iou is None:
             found.append(f"the numbers of {cell.category} are {', '.join(map(shown, cell.raw[1:]))}, no pixel counts and IoU")
             continue
         union = activation + truth - intersect
@@ -158,11 +163,11 @@ def _score(cell: Cell) -> ConceptScore:
 
 def _label(text: str, category: str, score: float, cells: Sequence[Cell], options: Options, faults: list[str]) -> LabelEntry:
     mine = next((cell for cell in cells if cell.category == category and cell.label == text), None)
+    intersect, activation, truth = (None, None, None) if mine is None else (mine.intersect, mine.activation, mine.truth)
     return LabelEntry(
-        text, method=KIND, category=category, score=score,
-        intersection=mine and mine.intersect, unit_area=mine and mine.activation, concept_area=mine and mine.truth,
-        reachable=_reachable(mine.activation, mine.truth) if mine else None, detector=_detects(score, options),
-        concepts=(((category, text), 1),), details={"violations": faults} if faults else {},
+        text, method=KIND, category=category, score=score, intersection=intersect, unit_area=activation, concept_area=truth,
+        reachable=_reachable(activation, truth), detector=_detects(score, options), concepts=(((category, text), 1),),
+        details={"violations": faults} if faults else {},
     )  # fmt: skip
 
 

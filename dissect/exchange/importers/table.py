@@ -135,7 +135,7 @@ def unit_number(row: Row, column: str, base: int, width: int, log: Log) -> int |
     """The unit of a row, counted from 0; None (and the row refused) where the cell is no unit. base: number of the table's first unit."""
     found = whole(row[column])
     if found is None or found < base:
-        log.refuse(row.line, f"{column} is {shown(row[column])}; units are whole numbers from {base}")
+        log.refuse(row.line, f"{column} is {shown(row[column])}; units are whole numbers from {base}; correct it")
         return None
     if found - base >= width:
         log.refuse(row.line, f"{column} is {found}, beyond the layer's {width:,} units; correct it, or say how many it has with --units")
