@@ -26,6 +26,7 @@ from dissect.exchange.importers import (
 )
 from dissect.fingerprint import Plain, fingerprint
 from dissect.store import LayerMethod, LayerRecord, LayerResult, LayerSummary, RunRecord, RunSpec, Store
+from dissect.store.places import PLACEHOLDER
 
 IMPORTING = 1
 """Raised whenever the same table is understood or stored differently."""
@@ -171,7 +172,7 @@ def _target(store: Store, request: ImportRequest) -> _Target:
     run = store.run(request.checkpoint_of)
     if request.model is not None and request.model != run.model:
         raise UsageError(f"run {run.id} is of {run.model}, not of {request.model}. Leave --model out, or name a run of {request.model}.")
-    return _Target(run.checkpoint_id, run.weights_hash, store.checkpoint_layers(run.checkpoint_id), run.imported is None)
+    return _Target(run.checkpoint_id, run.weights_hash, store.checkpoint_layers(run.checkpoint_id), not run.weights_hash.startswith(PLACEHOLDER))
 
 
 def _their_layer(request: ImportRequest, kind: str) -> str | None:
@@ -225,7 +226,7 @@ def _spec(
     dataset_id, content = store.placeholder_dataset(dataset, found.label_kind)
     profile = request.profile or found.profile
     rules: dict[str, Plain] = {
-        "threshold": request.threshold, "inclusive": request.inclusive, "profile": profile, "layers": dict(named), "units": request.units,
+        "threshold": request.threshold, "inclusive": request.inclusive, "profile": profile, "layers": dict(named), "width": request.units,
     }  # fmt: skip
     whole: dict[str, Plain] = {
         "importing": IMPORTING, "kind": found.kind, "file": table.sha256, "weights": target.weights, "data": content, "rules": rules,
