@@ -172,7 +172,8 @@ def _target(store: Store, request: ImportRequest) -> _Target:
     run = store.run(request.checkpoint_of)
     if request.model is not None and request.model != run.model:
         raise UsageError(f"run {run.id} is of {run.model}, not of {request.model}. Leave --model out, or name a run of {request.model}.")
-    return _Target(run.checkpoint_id, run.weights_hash, store.checkpoint_layers(run.checkpoint_id), not run.weights_hash.startswith(PLACEHOLDER))
+    real = not run.weights_hash.startswith(PLACEHOLDER)
+    return _Target(run.checkpoint_id, run.weights_hash, store.checkpoint_layers(run.checkpoint_id), real)
 
 
 def _their_layer(request: ImportRequest, kind: str) -> str | None:

@@ -39,7 +39,8 @@ def read_falcon(path: Path, table: Table, options: Options) -> Imported:
     units: dict[int, UnitResult] = {}
     for row in table.rows:
         if "," in row["group"]:
-            log.refuse(row.line, f"group {shown(row['group'])} has several units; an explanation of a group is no label of a unit; remove the row")
+            reason = "has several units; an explanation of a group is no label of a unit; remove the row"
+            log.refuse(row.line, f"group {shown(row['group'])} {reason}")
             continue
         unit = unit_number(row, "group", 0, options.width(layer), log)
         if unit is not None and (found := _unit(row, unit, units, log)) is not None:
