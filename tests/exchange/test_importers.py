@@ -125,8 +125,8 @@ def test_an_empty_description_is_refused(read: Reader) -> None:
 
 
 def test_compexp_gives_a_formula_with_signs_and_the_best_concept(read: Reader) -> None:
-    found = read(COMPEXP, category_of={"water": "object"}.get)  # type: ignore[arg-type]
-    formula, single = read(COMPEXP, category_of=lambda name: "object" if name == "water" else "").layers[0].units[0].labels
+    found = read(COMPEXP, category_of=lambda name: "object" if name == "water" else "")
+    formula, single = found.layers[0].units[0].labels
     assert (formula.kind, formula.method, formula.length, formula.score) == ("formula", "compositional", 3, 0.2)
     assert formula.concepts == ((("object", "water"), 1), (("", "river"), 1), (("", "blue-c"), -1))
     assert formula.details["published_length"] == "4"
