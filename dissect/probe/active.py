@@ -48,28 +48,17 @@ class Active:
     kept: bool = True
 
 
-def active_pixels(maps: MapShard, cut: NDArray[np.float32], labels: LabelShard, over: Grid) -> Active:
-    """Find the active pixels of every map whose maximum is above its unit's cut (U,), and count their local signatures."""
+def active_pixels(maps: MapShard, cut: NDArray[np.float32], labels: LabelShard, over: Grid, *, keep: bool = True) -> Active:
+    """Find the active pixels of every map whose maximum is above its unit's cut (U,), and count their local signatures.
+
+    `keep`: whether positions are wanted at all.
+    """
     image, unit = maps.pairs_above(cut)
-    position_type = np.uint16 if over.pixels <= 65_536 else np.uint32
-    blocks: list[_Block] = []
-    total = 0
+    found = _Found(np.uint16 if over.pixels <= 65_536 else np.uint32, len(image) * over.pixels if keep else 0)
     for piece in _pieces(len(image), maps):
-        for block in _block(maps, cut, labels, over, image[piece], unit[piece], position_type):
-            total += int(block[0].sum())
-            blocks.append(block)
-            if total > MOST_POSITIONS:
-                blocks = [(lengths, positions[:0].copy(), *rest) for lengths, positions, *rest in blocks]  # type: ignore[misc]
-    if not blocks:
-        none = np.zeros(0, np.int64)
-        return Active(none, none, _offsets(none), none.astype(position_type), _offsets(none), none.astype(np.uint16), none)
-    lengths, positions, triples, local, count = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-    kept = lengths > 0
-    held = total <= MOST_POSITIONS
-    return Active(image[kept], unit[kept], _offsets(lengths[kept]), positions, _offsets(triples[kept]), local, count, held)
-
-
-_Block = tuple[Int64, NDArray[Any], Int64, NDArray[np.uint16], Int64]
+        values = np.asarray(maps.values).take(maps.rows(image[piece], unit[piece]), axis=0).astype(np.float32)
+        _evaluate(values, cut[unit[piece]], labels, over, image[piece], found)
+    return found.joined(image, unit)
 
 
 def _pieces(pairs: int, maps: MapShard) -> Iterator[slice]:
@@ -77,73 +66,102 @@ def _pieces(pairs: int, maps: MapShard) -> Iterator[slice]:
     return (slice(first, min(first + step, pairs)) for first in range(0, pairs, step))
 
 
-def _block(
-    maps: MapShard, cut: NDArray[np.float32], labels: LabelShard, over: Grid, image: Int64, unit: Int64, position_type: type[Any]
-) -> Iterator[_Block]:
-    """Lengths, positions, triples per pair, local signatures and counts of some pairs, in pieces of bounded size."""
-    values = maps.values[maps.rows(image, unit)].astype(np.float32)
-    cuts = cut[unit]
+class _Found:
+    """What was found so far, pair by pair, and the arrays that pieces are evaluated in, one after the other."""
+
+    def __init__(self, position_type: type[Any], most: int) -> None:
+        # Pages of memory that are never written to cost nothing, and joining the positions of the pieces would cost as much as finding them.
+        self.positions: NDArray[Any] = np.empty(min(most, MOST_POSITIONS), position_type)
+        self.total = 0
+        self.kept = most > 0
+        self.lengths: list[Int64] = []
+        self.triples: list[Int64] = []
+        self.local: list[NDArray[np.uint16]] = []
+        self.count: list[Int64] = []
+        self._room: NDArray[Any] = np.empty(0, position_type)
+        self._few = np.empty(0, np.uint16), np.empty(0, np.int32)
+
+    def scratch(self, pixels: int, triples: int) -> tuple[NDArray[Any], NDArray[np.uint16], NDArray[np.int32]]:
+        """Room for positions, none where they are no longer kept, for local signatures and for counts."""
+        if self.kept and len(self._room) < pixels:
+            self._room = np.empty(max(pixels, _PIXELS), self._room.dtype)
+        if len(self._few[0]) < triples:
+            self._few = np.empty(2 * triples, np.uint16), np.empty(2 * triples, np.int32)
+        return self._room if self.kept else self._room[:0], *self._few
+
+    def places(self, pixels: int) -> NDArray[Any]:
+        """Where the next positions go; nowhere from the moment on at which there are too many."""
+        before, self.total = self.total, self.total + pixels
+        self.kept = self.kept and self.total <= MOST_POSITIONS
+        return self.positions[before : self.total] if self.kept else self.positions[:0]
+
+    def joined(self, image: Int64, unit: Int64) -> Active:
+        """Everything, for these pairs."""
+        if not len(image):
+            none = np.zeros(0, np.int64)
+            return Active(none, none, _offsets(none), self.positions, _offsets(none), none.astype(np.uint16), none)
+        lengths, triples, local, count = (np.concatenate(parts) for parts in (self.lengths, self.triples, self.local, self.count))
+        some = lengths > 0
+        positions = self.positions[: self.total] if self.kept else self.positions[:0].copy()
+        return Active(image[some], unit[some], _offsets(lengths[some]), positions, _offsets(triples[some]), local, count, self.kept)
+
+
+def _evaluate(
+    values: NDArray[np.float32], cuts: NDArray[np.float32], labels: LabelShard, over: Grid, image: Int64, found: _Found
+) -> None:  # fmt: skip
+    """Add the active pixels of some pairs, in pieces of bounded size."""
     rows, columns = axis_arrays(over.rows), axis_arrays(over.columns)
-    bound = np.zeros(len(values), np.int64)
-    with threads_for(values.size):
-        cells.surviving(values, cuts, over.map_size[1], rows, columns, bound)
+    box = _boxes(values, cuts, over)
+    bound = (box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2])
     most = np.minimum(bound, np.diff(labels.local_offsets)[image])
-    ends = np.cumsum(bound)
+    ends = np.cumsum(bound + cells.WORD)
     first = 0
-    scratch = _Scratch(position_type)
     while first < len(values):
         before = ends[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(ends, before + _PIXELS, side="right")))
         piece = slice(first, last)
-        scratch.fit(int(bound[piece].sum()), int(most[piece].sum()))
-        yield _evaluate(values[piece], cuts[piece], labels, over, image[piece], bound[piece], most[piece], scratch)
+        place, local_place = ends[piece] - bound[piece] - cells.WORD - before, _offsets(most[piece])
+        positions, local, count = found.scratch(int(ends[last - 1] - before), int(local_place[-1]))
+        numbers = np.zeros((2, last - first), np.int64)
+        with threads_for(int(bound[piece].sum())):
+            cells.evaluate(
+                values[piece], cuts[piece], over.map_size[1], rows, columns, box[piece], labels.signature_map, labels.local_offsets,
+                image[piece], place, local_place, positions, local, count, numbers,
+            )  # fmt: skip
+            _pack(place, local_place, positions, local, count, numbers, found)
         first = last
 
 
-class _Scratch:
-    """Arrays that the pieces of a block are evaluated in, one after the other: fresh ones would cost more than the arithmetic."""
+def _pack(
+    place: Int64, local_place: Int64, positions: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32], numbers: Int64,
+    found: _Found,
+) -> None:  # fmt: skip
+    """Add what one call found, without gaps."""
+    offsets, triple_offsets = _offsets(numbers[0]), _offsets(numbers[1])
+    packed_local, packed_count = np.empty(int(triple_offsets[-1]), np.uint16), np.empty(int(triple_offsets[-1]), np.int64)
+    cells.pack(
+        place, offsets, local_place, triple_offsets, positions, local, count, found.places(int(offsets[-1])), packed_local, packed_count
+    )  # fmt: skip
+    found.lengths.append(numbers[0])
+    found.triples.append(numbers[1])
+    found.local.append(packed_local)
+    found.count.append(packed_count)
 
-    def __init__(self, position_type: type[Any]) -> None:
-        self.positions: NDArray[Any] = np.empty(0, position_type)
-        self.local = np.empty(0, np.uint16)
-        self.count = np.empty(0, np.int32)
 
-    def fit(self, pixels: int, triples: int) -> None:
-        """Make room."""
-        if len(self.positions) < pixels:
-            self.positions = np.empty(max(pixels, _PIXELS), self.positions.dtype)
-        if len(self.local) < triples:
-            self.local, self.count = np.empty(2 * triples, np.uint16), np.empty(2 * triples, np.int32)
-
-
-def _evaluate(
-    values: NDArray[np.float32], cuts: NDArray[np.float32], labels: LabelShard, over: Grid, image: Int64, bound: Int64, most: Int64,
-    scratch: _Scratch,
-) -> _Block:  # fmt: skip
-    """Active positions of some pairs with the signatures under them, packed. bound, most (M,): upper bounds on their numbers."""
-    found = np.zeros((2, len(values)), np.int64)
-    place, local_place = _offsets(bound), _offsets(most)[:-1]
-    work = int(bound.sum())
-    with threads_for(work):
-        cells.evaluate(
-            values, cuts, over.map_size[1], axis_arrays(over.rows), axis_arrays(over.columns),
-            labels.signature_map, labels.local_offsets, image, place, local_place, scratch.positions, scratch.local, scratch.count, found,
-        )  # fmt: skip
-    packed = np.empty(int(found[0].sum()), scratch.positions.dtype)
-    packed_local, packed_count = np.empty(int(found[1].sum()), np.uint16), np.empty(int(found[1].sum()), np.int64)
-    with threads_for(work):
-        cells.pack(
-            place[:-1], _offsets(found[0]), local_place, _offsets(found[1]), scratch.positions, scratch.local, scratch.count,
-            packed, packed_local, packed_count,
-        )  # fmt: skip
-    return found[0], packed, found[1], packed_local, packed_count
+def _boxes(values: NDArray[np.float32], cuts: NDArray[np.float32], over: Grid) -> Int64:
+    """(M, 4) as `cells.boxes`."""
+    box = np.empty((len(values), 4), np.int64)
+    with threads_for(values.size):
+        cells.boxes(values, cuts, over.map_size[1], axis_arrays(over.rows), axis_arrays(over.columns), box)
+    return box
 
 
 def packed_masks(values: NDArray[np.float32], cuts: NDArray[np.float32], over: Grid) -> NDArray[np.uint8]:
     """`numpy.packbits` of the masks of values (M, p) above cuts (M,), at the grid's size: (M, bytes)."""
     packed = np.zeros((len(values), (over.pixels + 7) // 8), np.uint8)
+    box = _boxes(values, cuts, over)
     with threads_for(len(values) * over.pixels):
-        cells.packed_masks(values, cuts, over.map_size[1], axis_arrays(over.rows), axis_arrays(over.columns), packed)
+        cells.packed_masks(values, cuts, over.map_size[1], axis_arrays(over.rows), axis_arrays(over.columns), box, packed)
     return packed
 
 

@@ -89,8 +89,8 @@ def tally_shard(
     _check(maps, cut, labels, over)
     included = maps.included & labels.included
     maps = MapShard(maps.values, maps.maxima, included, maps.map_size, maps.row)
-    active = active_pixels(maps, cut, labels, over)
-    keep = keep_positions and active.kept
+    active = active_pixels(maps, cut, labels, over, keep=keep_positions)
+    keep = active.kept
     owner = np.repeat(active.image, np.diff(active.triple_offsets))
     signature = labels.local_signature[labels.local_offsets[owner] + active.triple_local].astype(np.int64)
     pairs = Pairs(active.image, active.unit, np.diff(active.offsets), active.triple_offsets, signature, active.triple_count)
