@@ -67,7 +67,7 @@ class Histogram:
     def totals(self) -> Int64:
         """(U,) values counted per unit."""
         sums = np.concatenate(([0], np.cumsum(self.counts)))
-        totals: Int64 = sums[self.offsets[1:]] - sums[self.offsets[:-1]]
+        totals: Int64 = np.diff(sums[self.offsets])
         return totals
 
 
@@ -170,6 +170,12 @@ def half_values(keys: NDArray[np.uint16]) -> NDArray[np.float64]:
     """The values of whole float16 keys."""
     bits = np.where(keys >= 0x8000, keys ^ np.uint16(0x8000), ~keys).astype(np.uint16)
     return bits.view(np.float16).astype(np.float64)
+
+
+def half_keys(values: NDArray[np.float16]) -> NDArray[np.uint16]:
+    """Whole keys of float16 values, -0.0 as +0.0; they order as the values do."""
+    bits = (values + np.float16(0)).view(np.uint16)
+    return np.where(bits >= 0x8000, ~bits, bits | np.uint16(0x8000)).astype(np.uint16)
 
 
 def single_values(keys: NDArray[np.uint32]) -> NDArray[np.float32]:
