@@ -54,7 +54,7 @@ def active_pixels(maps: MapShard, cut: NDArray[np.float32], labels: LabelShard, 
     `keep`: whether positions are wanted at all.
     """
     image, unit = maps.pairs_above(cut)
-    found = _Found(np.uint16 if over.pixels <= 65_536 else np.uint32, len(image) * over.pixels if keep else 0)
+    found = _Found(np.uint16 if over.pixels <= 65_536 else np.uint32, len(image) * over.pixels, keep)
     for piece in _pieces(len(image), maps):
         values = np.asarray(maps.values).take(maps.rows(image[piece], unit[piece]), axis=0).astype(np.float32)
         _evaluate(values, cut[unit[piece]], labels, over, image[piece], found)
@@ -69,11 +69,11 @@ def _pieces(pairs: int, maps: MapShard) -> Iterator[slice]:
 class _Found:
     """What was found so far, pair by pair, and the arrays that pieces are evaluated in, one after the other."""
 
-    def __init__(self, position_type: type[Any], most: int) -> None:
+    def __init__(self, position_type: type[Any], most: int, keep: bool) -> None:
         # Pages of memory that are never written to cost nothing, and joining the positions of the pieces would cost as much as finding them.
-        self.positions: NDArray[Any] = np.empty(min(most, MOST_POSITIONS), position_type)
+        self.positions: NDArray[Any] = np.empty(min(most, MOST_POSITIONS) if keep else 0, position_type)
         self.total = 0
-        self.kept = most > 0
+        self.kept = keep
         self.lengths: list[Int64] = []
         self.triples: list[Int64] = []
         self.local: list[NDArray[np.uint16]] = []
@@ -99,7 +99,7 @@ class _Found:
         """Everything, for these pairs."""
         if not len(image):
             none = np.zeros(0, np.int64)
-            return Active(none, none, _offsets(none), self.positions, _offsets(none), none.astype(np.uint16), none)
+            return Active(none, none, _offsets(none), self.positions, _offsets(none), none.astype(np.uint16), none, self.kept)
         lengths, triples, local, count = (np.concatenate(parts) for parts in (self.lengths, self.triples, self.local, self.count))
         some = lengths > 0
         positions = self.positions[: self.total] if self.kept else self.positions[:0].copy()

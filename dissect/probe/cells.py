@@ -25,7 +25,7 @@ Words: TypeAlias = NDArray[np.uint64]
 WORD = 64
 TOGETHER = 64
 """Pairs that one thread takes at a time; they share its arrays, and the borders of an image's signatures."""
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_ZERO, _ONE, _ALL = np.uint64(0), np.uint64(1), ~np.uint64(0)
 _WIDE = np.uint64(WORD)
 # Indices are unsigned wherever the time goes: a signed one is checked for counting from the end, and the loop is not vectorised.
 _BIT = _ONE << np.arange(WORD, dtype=np.uint64)
@@ -50,17 +50,19 @@ def boxes(
         if last >= 0:
             box[pair, 0], box[pair, 1] = rows[4][rows[5][first]], rows[4][rows[6][last] + 1]
             box[pair, 2], box[pair, 3] = columns[4][columns[5][left]], columns[4][columns[6][right] + 1]
+        if box[pair, 1] <= box[pair, 0] or box[pair, 3] <= box[pair, 2]:  # the pixels are fewer than the map's, and none looks there
+            box[pair] = 0
 
 
 @compiled(parallel=False)
 def _across(
     values: NDArray[np.float32], row: int, begin: int, stop: int, columns: AxisArrays, wide: NDArray[np.float64], to: np.uint64
 ) -> None:
-    """Widen a map's row, which begins at values[row], to pixels begin..stop, written from wide[to + begin] on."""
+    """Widen a map's row, which begins at values[row], to pixels begin..stop, written from wide[to] on."""
     low, high, low_weight, high_weight = columns[:4]
     for x in range(np.uint64(begin), np.uint64(stop)):
         left, right = values[np.uint64(row) + np.uint64(low[x])], values[np.uint64(row) + np.uint64(high[x])]
-        wide[to + x] = np.float32(np.float64(left) * low_weight[x] + np.float64(right) * high_weight[x])
+        wide[to + x - np.uint64(begin)] = np.float32(np.float64(left) * low_weight[x] + np.float64(right) * high_weight[x])
 
 
 @compiled(parallel=False)
@@ -76,63 +78,60 @@ def _word(wide: NDArray[np.float64], first: np.uint64, second: np.uint64, upper:
 def _mask(
     values: NDArray[np.float32], cut: float, width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64],
     wide: NDArray[np.float64], words: Words,
-) -> tuple[int, int]:  # fmt: skip
-    """Write the active pixels of a map (p,) to the rows of its box in words (H, w). Returns the first and stop word of a row there.
+) -> int:  # fmt: skip
+    """Write the active pixels of a map (p,) to the rows of its box in words (H, w), its first column first. Returns the words of a row.
 
-    wide: room for two widened rows of the map, -inf where a word reaches beyond the last pixel. The two neighbours of a pixel follow
-    each other, so that one lies in an even and one in an odd row of the map.
+    wide: room for two widened rows of the map, of w words each. The two neighbours of a pixel follow each other, so that one lies in an
+    even and one in an odd row of the map.
     """
-    across, line = len(columns[0]), np.uint64(WORD * words.shape[1])
-    begin, end = box[2] // WORD, (box[3] + WORD - 1) // WORD
+    line, many = np.uint64(WORD * words.shape[1]), (box[3] - box[2] + WORD - 1) // WORD
+    inside = _ALL >> np.uint64((box[2] - box[3]) % WORD)
     even, odd = -1, -1
     for y in range(box[0], box[1]):
         top, bottom = rows[0][y], rows[1][y]
         if top != (odd if top & 1 else even) or bottom != (odd if bottom & 1 else even):
             for row in range(top, bottom + 1):
                 if row != (odd if row & 1 else even):
-                    _across(values, row * width, begin * WORD, min(end * WORD, across), columns, wide, line if row & 1 else _ZERO)
+                    _across(values, row * width, box[2], box[3], columns, wide, line if row & 1 else _ZERO)
                 even, odd = (even, row) if row & 1 else (row, odd)
         first, second = line if top & 1 else _ZERO, line if bottom & 1 else _ZERO
-        for word in range(np.uint64(begin), np.uint64(end)):
+        for word in range(np.uint64(many)):
             words[y, word] = _word(wide, first + word * _WIDE, second + word * _WIDE, rows[2][y], rows[3][y], cut)
-    return begin, end
+        words[y, many - 1] &= inside
+    return many
 
 
 @compiled(parallel=False)
 def _borders(signature_map: NDArray[np.uint16], across: int, words: Words) -> None:
-    """Set bit x of each row in words (H, w) where a pixel has another signature than the one before it; what lies outside is arbitrary."""
+    """Set bit x of each row in words (H, w + 1) where a pixel has another signature than the one before; what lies outside is arbitrary."""
     for y in range(words.shape[0]):
-        for place in range(words.shape[1]):
+        for place in range(words.shape[1] - 1):
             begin = np.uint64(y * across + place * WORD)
             word = _ZERO
-            for k in range(_ONE, np.uint64(min(WORD, len(signature_map) - np.int64(begin)))):
+            for k in range(_ONE if begin == 0 else _ZERO, np.uint64(min(WORD, len(signature_map) - np.int64(begin)))):
                 word |= _BIT[k] if signature_map[begin + k] != signature_map[begin + k - _ONE] else _ZERO
             words[y, place] = word
 
 
 @compiled(parallel=False)
-def _write_positions(words: Words, across: int, box: NDArray[np.int64], begin: int, end: int, positions: NDArray[Any], place: int) -> int:
-    """Write the positions of the active pixels from `place` on, ascending; up to 64 places behind the last are written to as well.
-
-    Returns the place behind the last.
-    """
+def _write_positions(words: Words, many: int, across: int, box: NDArray[np.int64], positions: NDArray[Any], place: int) -> None:
+    """Write the positions of the active pixels from `place` on, ascending; up to 64 places behind the last are written to as well."""
     for y in range(box[0], box[1]):
-        for column in range(begin, end):
-            word = words[y, column]
+        for column in range(many):
+            word, base = words[y, column], y * across + box[2] + column * WORD
             starts, stops = word & ~(word << _ONE), word & ~(word >> _ONE)
             while starts:
                 first, last = np.int64(trailing_zeros(starts)), np.int64(trailing_zeros(stops))
                 starts, stops = starts & (starts - _ONE), stops & (stops - _ONE)
-                to, position = np.uint64(place), positions.dtype.type(y * across + column * WORD + first)
+                to, position = np.uint64(place), positions.dtype.type(base + first)
                 for k in range(_WIDE):  # always 64 of them: vector instructions without a loop
                     positions[to + k] = position + _STEPS[k]
                 place += last - first + 1
-    return place
 
 
 @compiled(parallel=False)
 def _count_signatures(
-    words: Words, borders: Words, across: int, box: NDArray[np.int64], begin: int, end: int, signature_map: NDArray[np.uint16],
+    words: Words, many: int, borders: Words, across: int, box: NDArray[np.int64], signature_map: NDArray[np.uint16],
     seen: NDArray[np.uint16], counts: NDArray[np.int32],
 ) -> tuple[int, int]:  # fmt: skip
     """Add the active pixels to the counts (L,) of their signatures, zero when given, and list these in `seen` in order of appearance.
@@ -140,14 +139,16 @@ def _count_signatures(
     Returns how many pixels and how many signatures there are. Pixels between two borders are counted at once.
     """
     area, found = 0, 0
+    place, shift = box[2] // WORD, np.uint64(box[2] % WORD)
     for y in range(box[0], box[1]):
-        for column in range(begin, end):
-            word, border = words[y, column], borders[y, column]
+        for column in range(many):
+            word, base = words[y, column], y * across + box[2] + column * WORD
+            border = borders[y, place + column] >> shift | borders[y, place + column + 1] << _ONE << (_WIDE - _ONE - shift)
             starts, stops = word & (border | ~(word << _ONE)), word & ((border >> _ONE) | ~(word >> _ONE))
             while starts:
                 first, last = np.int64(trailing_zeros(starts)), np.int64(trailing_zeros(stops))
                 starts, stops = starts & (starts - _ONE), stops & (stops - _ONE)
-                signature = np.uint64(signature_map[np.uint64(y * across + column * WORD + first)])
+                signature = np.uint64(signature_map[np.uint64(base + first)])
                 seen[np.uint64(found)] = signature
                 found += counts[signature] == 0
                 counts[signature] += np.int32(last - first + 1)
@@ -171,17 +172,17 @@ def evaluate(
     line = (across + WORD - 1) // WORD
     most = np.diff(local_offsets).max()
     for part in numba.prange((len(values) + TOGETHER - 1) // TOGETHER):
-        wide = np.full(2 * line * WORD, -np.inf)
-        words, borders = np.empty((height, line), np.uint64), np.empty((height, line), np.uint64)
+        wide = np.zeros(2 * line * WORD)
+        words, borders = np.empty((height, line), np.uint64), np.zeros((height, line + 1), np.uint64)
         seen, counts = np.empty(most + 1, np.uint16), np.zeros(most, np.int32)
         for pair in range(part * TOGETHER, min(len(values), (part + 1) * TOGETHER)):
             signatures = signature_map[image[pair]]
             if pair == part * TOGETHER or image[pair] != image[pair - 1]:
                 _borders(signatures, across, borders)
-            begin, end = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
+            many = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
             if len(positions):
-                _write_positions(words, across, box[pair], begin, end, positions, start[pair])
-            area, kinds = _count_signatures(words, borders, across, box[pair], begin, end, signatures, seen, counts)
+                _write_positions(words, many, across, box[pair], positions, start[pair])
+            area, kinds = _count_signatures(words, many, borders, across, box[pair], signatures, seen, counts)
             found[0, pair], found[1, pair] = area, kinds
             for place in range(kinds):
                 local[local_start[pair] + place], count[local_start[pair] + place] = seen[place], counts[seen[place]]
@@ -197,13 +198,13 @@ def packed_masks(
     height, across = len(rows[0]), len(columns[0])
     line = (across + WORD - 1) // WORD
     for pair in numba.prange(len(values)):
-        wide, words = np.full(2 * line * WORD, -np.inf), np.empty((height, line), np.uint64)
-        begin, end = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
+        wide, words = np.zeros(2 * line * WORD), np.empty((height, line), np.uint64)
+        many = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
         for y in range(box[pair, 0], box[pair, 1]):
-            for column in range(begin, end):
+            for column in range(many):
                 word = words[y, column]
                 while word:
-                    position = y * across + column * WORD + np.int64(trailing_zeros(word))
+                    position = y * across + box[pair, 2] + column * WORD + np.int64(trailing_zeros(word))
                     packed[pair, position >> 3] |= np.uint8(128 >> (position & 7))
                     word &= word - _ONE
 

@@ -117,9 +117,8 @@ def _cuts(histogram: Histogram, value: NDArray[np.float64]) -> tuple[NDArray[np.
 
 def _bin_of_rank(histogram: Histogram, rank: int) -> Int64:
     """(U,) position in `keys` of the bin that holds the value of this ascending rank, for every unit."""
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
-    wanted = before[histogram.offsets[:-1]] + rank
-    found: Int64 = np.searchsorted(before, wanted, side="right") - 1
+    wanted = histogram.running[histogram.offsets[:-1]] + rank
+    found: Int64 = np.searchsorted(histogram.running, wanted, side="right") - 1
     return found
 
 
@@ -132,11 +131,11 @@ def _fitting(refined: Histogram | None, units: int) -> Histogram:
 def _single_of_rank(histogram: Histogram, refined: Histogram, bins: Int32, rank: int) -> NDArray[np.float64]:
     """(U,) float32 value of this rank, from its coarse bin and the refined counts inside."""
     place = _bin_of_rank(histogram, rank)
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
+    before = histogram.running
     inside = rank - (before[place] - before[histogram.offsets[:-1]])
     coarse = histogram.keys[place].astype(np.int64)
     row = 2 * np.arange(len(histogram)) + (coarse != bins[:, 0])
-    fine = np.concatenate(([0], np.cumsum(refined.counts)))
+    fine = refined.running
     if (refined.totals()[row] != histogram.counts[place]).any():
         raise ShapeError("the second sweep did not see the values that the first one counted; delete the run's activations and run again.")
     position = np.searchsorted(fine, fine[refined.offsets[row]] + inside, side="right") - 1
@@ -146,7 +145,7 @@ def _single_of_rank(histogram: Histogram, refined: Histogram, bins: Int32, rank:
 
 def _count_above(histogram: Histogram, row: Int64, key: Int64) -> Int64:
     """How many values of each row lie in bins above `key`, both (X,)."""
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
+    before = histogram.running
     first, stop = histogram.offsets[row], histogram.offsets[row + 1]
     # Row by row: one search in keys that are made different by row would first have to write a number for every bin of the layer.
     inside = [
