@@ -29,7 +29,6 @@ _ZERO, _ONE, _ALL = np.uint64(0), np.uint64(1), ~np.uint64(0)
 _WIDE = np.uint64(WORD)
 # Indices are unsigned wherever the time goes: a signed one is checked for counting from the end, and the loop is not vectorised.
 _BIT = _ONE << np.arange(WORD, dtype=np.uint64)
-_STEPS = np.arange(WORD, dtype=np.uint16)
 
 
 @compiled(parallel=True)
@@ -114,19 +113,27 @@ def _borders(signature_map: NDArray[np.uint16], across: int, words: Words) -> No
 
 
 @compiled(parallel=False)
-def _write_positions(words: Words, many: int, across: int, box: NDArray[np.int64], positions: NDArray[Any], place: int) -> None:
-    """Write the positions of the active pixels from `place` on, ascending; up to 64 places behind the last are written to as well."""
+def _write_spans(
+    words: Words, many: int, across: int, box: NDArray[np.int64], first: NDArray[Any], last: NDArray[Any], start: int
+) -> int:  # fmt: skip
+    """Write first and last position of the spans of active pixels from `start` on, ascending, no two touching; returns how many.
+
+    No branch on whether a run of a word lengthens the last span: which it does can hardly be foretold.
+    """
+    place, begin, before = start - 1, np.int64(0), np.int64(-2)
     for y in range(box[0], box[1]):
         for column in range(many):
             word, base = words[y, column], y * across + box[2] + column * WORD
             starts, stops = word & ~(word << _ONE), word & ~(word >> _ONE)
             while starts:
-                first, last = np.int64(trailing_zeros(starts)), np.int64(trailing_zeros(stops))
+                position = base + np.int64(trailing_zeros(starts))
+                new = position != before + 1
+                begin = position if new else begin
+                before = base + np.int64(trailing_zeros(stops))
                 starts, stops = starts & (starts - _ONE), stops & (stops - _ONE)
-                to, position = np.uint64(place), positions.dtype.type(base + first)
-                for k in range(_WIDE):  # always 64 of them: vector instructions without a loop
-                    positions[to + k] = position + _STEPS[k]
-                place += last - first + 1
+                place += new
+                first[np.uint64(place)], last[np.uint64(place)] = begin, before
+    return place + 1 - start
 
 
 @compiled(parallel=False)
@@ -160,13 +167,13 @@ def _count_signatures(
 def evaluate(
     values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64],
     signature_map: NDArray[np.uint16], local_offsets: NDArray[np.int64], image: NDArray[np.int64], start: NDArray[np.int64],
-    local_start: NDArray[np.int64], positions: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
+    local_start: NDArray[np.int64], first: NDArray[Any], last: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
     found: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """Active positions of values (M, p), from positions[start[m]] on, ascending; the signatures under them, in order of appearance,
-    and their counts from local_start[m] on. box (M, 4): from `boxes`. positions: empty, or room for each pair's and 64 more.
+    """The spans of active pixels of values (M, p), from first[start[m]] and last[start[m]] on; the signatures under them, in order of
+    appearance, and their counts from local_start[m] on. box (M, 4): from `boxes`. first, last: empty where spans are not wanted.
 
-    found (2, M): how many positions, and how many different signatures.
+    found (3, M): how many spans, different signatures, and active pixels.
     """
     height, across = len(rows[0]), len(columns[0])
     line = (across + WORD - 1) // WORD
@@ -180,10 +187,10 @@ def evaluate(
             if pair == part * TOGETHER or image[pair] != image[pair - 1]:
                 _borders(signatures, across, borders)
             many = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
-            if len(positions):
-                _write_positions(words, many, across, box[pair], positions, start[pair])
+            if len(first):
+                found[0, pair] = _write_spans(words, many, across, box[pair], first, last, start[pair])
             area, kinds = _count_signatures(words, many, borders, across, box[pair], signatures, seen, counts)
-            found[0, pair], found[1, pair] = area, kinds
+            found[1, pair], found[2, pair] = kinds, area
             for place in range(kinds):
                 local[local_start[pair] + place], count[local_start[pair] + place] = seen[place], counts[seen[place]]
                 counts[seen[place]] = 0
@@ -212,16 +219,14 @@ def packed_masks(
 @compiled(parallel=True)
 def pack(
     start: NDArray[np.int64], offsets: NDArray[np.int64], local_start: NDArray[np.int64], triple_offsets: NDArray[np.int64],
-    positions: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
-    out: NDArray[Any], out_local: NDArray[np.uint16], out_count: NDArray[np.int64],
+    first: NDArray[Any], last: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
+    out_first: NDArray[Any], out_last: NDArray[Any], out_local: NDArray[np.uint16], out_count: NDArray[np.int64],
 ) -> None:  # fmt: skip
-    """Close the gaps between the pairs' stretches. out: empty, or room for all positions."""
+    """Close the gaps between the pairs' stretches."""
     for pair in numba.prange(len(start)):
         begin, to = np.uint64(start[pair]), np.uint64(offsets[pair])
-        if len(out):
-            for place in range(np.uint64(offsets[pair + 1] - offsets[pair])):
-                out[to + place] = positions[begin + place]
-        triples = triple_offsets[pair + 1] - triple_offsets[pair]
-        for place in range(triples):
-            out_local[triple_offsets[pair] + place] = local[local_start[pair] + place]
-            out_count[triple_offsets[pair] + place] = count[local_start[pair] + place]
+        for place in range(np.uint64(offsets[pair + 1] - offsets[pair])):
+            out_first[to + place], out_last[to + place] = first[begin + place], last[begin + place]
+        begin, to = np.uint64(local_start[pair]), np.uint64(triple_offsets[pair])
+        for place in range(np.uint64(triple_offsets[pair + 1] - triple_offsets[pair])):
+            out_local[to + place], out_count[to + place] = local[begin + place], count[begin + place]

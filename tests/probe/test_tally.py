@@ -22,7 +22,7 @@ from dissect.probe.signatures import ImageLabels, LabelShard, build_label_shard
 from dissect.probe.tables import CountTables
 from dissect.probe.tally import TallyShard, merge_tally, tally_shard, unit_mask
 from dissect.probe.upsample import Rule, grid, upsample
-from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, scene, vocabulary
+from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, positions_of, scene, vocabulary
 
 STANDARD = PROFILES["standard"]
 SKIPPING = [
@@ -50,13 +50,6 @@ def blank(images: int, size: tuple[int, int]) -> LabelShard:
 def counted(tally: TallyShard | CountTables) -> dict[tuple[int, int], int]:
     rows = zip(tally.unit.tolist(), tally.signature.tolist(), tally.count.tolist(), strict=True)
     return {(unit, signature): count for unit, signature, count in rows}
-
-
-def positions_of(tally: TallyShard) -> dict[tuple[int, int], list[int]]:
-    """Active pixels of every (image, unit)."""
-    bounds = zip(tally.pair_offsets[:-1], tally.pair_offsets[1:], strict=True)
-    pairs = zip(tally.pair_image.tolist(), tally.pair_unit.tolist(), bounds, strict=True)
-    return {(image, unit): tally.positions[first:stop].tolist() for image, unit, (first, stop) in pairs}
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -121,11 +114,12 @@ def test_pair_counts_and_positions_add_up_to_the_totals(seed: int) -> None:
     labels = drawn.label_shard()
     tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), labels, over, drawn.vocabulary, STANDARD)
     total: Counter[tuple[int, int]] = Counter()
+    positions = positions_of(tally)
     for pair, unit in enumerate(tally.pair_unit.tolist()):
         own = slice(tally.triple_offsets[pair], tally.triple_offsets[pair + 1])
         for signature, count in zip(tally.triple_signature[own].tolist(), tally.triple_count[own].tolist(), strict=True):
             total[unit, signature] += count
-        assert tally.triple_count[own].sum() == tally.pair_offsets[pair + 1] - tally.pair_offsets[pair]
+        assert tally.triple_count[own].sum() == len(positions[int(tally.pair_image[pair]), unit])
     assert dict(total) == counted(tally)
 
 
@@ -233,24 +227,24 @@ def _big() -> tuple[TallyShard, Any]:
     maps = np.ones((1, 1, 4), np.float32)
     shard = MapShard.dense(maps, measure(maps).maxima, np.ones(1, np.bool_), (2, 2))
     over = grid((2, 2), size, "half_pixel")
-    tally = tally_shard(shard, np.zeros(1, np.float32), labels, over, vocabulary(0, CATEGORIES), STANDARD, keep_positions=False)
-    assert len(tally.positions) == 0 and len(tally.pair_offsets) == 0
+    tally = tally_shard(shard, np.zeros(1, np.float32), labels, over, vocabulary(0, CATEGORIES), STANDARD, keep_spans=False)
+    assert len(tally.span_first) == len(tally.span_last) == len(tally.span_offsets) == 0
     return tally, labels.table
 
 
-def test_too_many_positions_are_not_held_and_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_spans_are_not_held_and_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = scene(11)
     over, cut = grid(drawn.maps.shape[2:], drawn.size, "half_pixel"), cuts_of(drawn.maps, 11)
     given = drawn.map_shard(), cut, drawn.label_shard(), over, drawn.vocabulary, STANDARD
     whole = tally_shard(*given)
-    assert len(whole.positions) > 3
-    monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", len(whole.positions))
-    assert len(tally_shard(*given).positions) == len(whole.positions)
-    monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", len(whole.positions) - 1)
-    monkeypatch.setattr("dissect.probe.active._PIXELS", 4)
+    assert len(whole.span_first) > 3
+    monkeypatch.setattr("dissect.probe.active._SPANS", 4)
+    monkeypatch.setattr("dissect.probe.active.MOST_SPANS", len(whole.span_first))
+    assert len(tally_shard(*given).span_first) == len(whole.span_first)
+    monkeypatch.setattr("dissect.probe.active.MOST_SPANS", len(whole.span_first) - 1)
     without = tally_shard(*given)
-    assert len(without.positions) == 0 and len(without.pair_offsets) == 0
-    same = [name for name in (field.name for field in fields(TallyShard)) if name not in ("positions", "pair_offsets")]
+    assert len(without.span_first) == 0 and len(without.span_offsets) == 0
+    same = [field.name for field in fields(TallyShard) if not field.name.startswith("span_")]
     assert all(np.array_equal(getattr(without, name), getattr(whole, name)) for name in same)
 
 
@@ -260,7 +254,7 @@ def test_one_pixel_and_no_active_pixel_at_all() -> None:
     over = grid((1, 1), (1, 1), "half_pixel")
     labels = blank(2, (1, 1))
     found = tally_shard(shard, np.array([1.0], np.float32), labels, over, vocabulary(0), STANDARD)
-    assert found.count.tolist() == [1] and found.positions.tolist() == [0] and found.pair_image.tolist() == [0]
+    assert found.count.tolist() == [1] and found.span_first.tolist() == found.span_last.tolist() == [0] and found.pair_image.tolist() == [0]
     none = tally_shard(shard, np.array([np.inf], np.float32), labels, over, vocabulary(0), STANDARD)
     assert len(none.count) == 0 and none.unit_area.tolist() == [0] and none.unit_area_category.tolist() == [[0, 0, 0]]
     assert merge_tally([none, none], [labels.table] * 2, (1, 1)).count.tolist() == []
