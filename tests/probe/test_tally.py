@@ -85,6 +85,30 @@ def test_plateaus_that_differ_in_the_last_bits_are_cut_like_every_pixel_by_itsel
     np.testing.assert_array_equal(packed_masks(values, cuts, over), np.packbits(full > cuts[:, None], axis=1))
 
 
+@pytest.mark.parametrize(("map_size", "size"), [((7, 7), (112, 112)), ((5, 9), (20, 200)), ((13, 13), (30, 64)), ((40, 70), (30, 65))])
+def test_signatures_are_counted_wherever_a_mask_begins_and_ends(map_size: tuple[int, int], size: tuple[int, int]) -> None:
+    """Label maps several words of 64 pixels wide, with borders everywhere; signatures in the order in which they appear."""
+    random = np.random.default_rng(size[1])
+    pixels = np.repeat(random.integers(0, 9, size[0] * size[1] // 4 + 1), random.choice([1, 2, 5, 8], size[0] * size[1] // 4 + 1))
+    signature_map = np.resize(pixels, size[0] * size[1]).astype(np.uint16)
+    members = tuple(np.array([k], "<u2").tobytes() for k in range(9))
+    image = ImageLabels(signature_map, members, np.bincount(signature_map, minlength=9), np.ones(3, np.bool_), ())
+    labels = build_label_shard([image, replace(image, signature_map=signature_map[::-1].copy())], size, 3)
+    maps = np.maximum(random.normal(size=(2, 12, *map_size)) - 1, 0).astype(np.float32)
+    shard = Scene([], [], maps, size, vocabulary(9)).map_shard()
+    over, cut = grid(map_size, size, "half_pixel"), np.full(12, 0.4, np.float32)
+    tally = tally_shard(shard, cut, labels, over, vocabulary(9), STANDARD)
+    positions = positions_of(tally)
+    assert len(positions) > 12
+    for pair, where in enumerate(positions.values()):
+        here = int(tally.pair_image[pair])
+        under = Counter(labels.signature_map[here, where].tolist())  # keeps the order of appearance
+        own = slice(tally.triple_offsets[pair], tally.triple_offsets[pair + 1])
+        local = labels.local_signature[labels.local_offsets[here] + np.array(list(under))]
+        assert tally.triple_signature[own].tolist() == local.tolist()
+        assert tally.triple_count[own].tolist() == list(under.values())
+
+
 @given(st.integers(0, 10**6), st.sampled_from([np.float16, np.float32]))
 def test_counts_are_those_of_every_pixel_by_itself(seed: int, dtype: type[Any]) -> None:
     drawn = scene(seed, dtype=dtype)
