@@ -83,7 +83,7 @@ def _mask(
     wide: room for two widened rows of the map, of w words each. The two neighbours of a pixel follow each other, so that one lies in an
     even and one in an odd row of the map.
     """
-    line, many = np.uint64(WORD * words.shape[1]), (box[3] - box[2] + WORD - 1) // WORD
+    line, many = np.uint64(WORD * words.shape[1]), int(box[3] - box[2] + WORD - 1) // WORD
     inside = _ALL >> np.uint64((box[2] - box[3]) % WORD)
     even, odd = -1, -1
     for y in range(box[0], box[1]):
@@ -105,9 +105,9 @@ def _borders(signature_map: NDArray[np.uint16], across: int, words: Words) -> No
     """Set bit x of each row in words (H, w + 1) where a pixel has another signature than the one before; what lies outside is arbitrary."""
     for y in range(words.shape[0]):
         for place in range(words.shape[1] - 1):
-            begin = np.uint64(y * across + place * WORD)
-            word = _ZERO
-            for k in range(_ONE if begin == 0 else _ZERO, np.uint64(min(WORD, len(signature_map) - np.int64(begin)))):
+            first = y * across + place * WORD
+            begin, length, word = np.uint64(first), min(WORD, len(signature_map) - first), _ZERO
+            for k in range(_ONE if first == 0 else _ZERO, np.uint64(length)):
                 word |= _BIT[k] if signature_map[begin + k] != signature_map[begin + k - _ONE] else _ZERO
             words[y, place] = word
 
@@ -140,12 +140,12 @@ def _write_spans(
 def _count_signatures(
     words: Words, many: int, borders: Words, across: int, box: NDArray[np.int64], signature_map: NDArray[np.uint16],
     seen: NDArray[np.uint16], counts: NDArray[np.int32],
-) -> tuple[int, int]:  # fmt: skip
+) -> tuple[np.int64, int]:  # fmt: skip
     """Add the active pixels to the counts (L,) of their signatures, zero when given, and list these in `seen` in order of appearance.
 
     Returns how many pixels and how many signatures there are. Pixels between two borders are counted at once.
     """
-    area, found = 0, 0
+    area, found = np.int64(0), 0
     place, shift = box[2] // WORD, np.uint64(box[2] % WORD)
     for y in range(box[0], box[1]):
         for column in range(many):

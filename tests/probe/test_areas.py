@@ -18,8 +18,8 @@ ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 2
 def test_sums_are_those_of_counting_one_by_one(rows: list[tuple[int, int, int]], far: int, high: int) -> None:
     """Also where the three numbers of a row take more than 63 bits together."""
     total: Counter[tuple[int, int]] = Counter()
-    for unit, other, amount in rows:
-        total[unit * far, other * high] += amount
+    for row in rows:
+        total[row[0] * far, row[1] * high] += row[2]
     unit, other, amount = (np.array([row[k] for row in rows], np.int64) for k in range(3))
     found = add_up(unit * far, other * high, amount)
     assert all(part.dtype == np.int64 for part in found)
