@@ -159,8 +159,7 @@ def _count_above(histogram: Histogram, row: Int64, key: Int64) -> Int64:
 def _above_half(histogram: Histogram, cut: NDArray[np.float32]) -> Int64:
     """Positions above the cut; a half is above a float32 cut exactly where it is above the cut rounded down to a half."""
     half = cut.astype(np.float16)
-    half = np.where(half > cut, np.nextafter(half, np.float16(-np.inf)), half).astype(np.float16)
-    return _count_above(histogram, np.arange(len(cut)), half_keys(half).astype(np.int64))
+    return _count_above(histogram, np.arange(len(cut)), half_keys(half).astype(np.int64) - (half > cut))
 
 
 def _above_single(histogram: Histogram, cut: NDArray[np.float32], bins: Int32, refined: Histogram | None) -> Int64:
