@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, Select, select
 
 from dissect.store import schema
+from dissect.store.question import Node
 from dissect.store.search import reasons
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, StatsView, UnitView
-from dissect.store.words import Word
 
-Row = RowMapping
+Row = Mapping[str, Any]
 Key = tuple[int, int]
 MaskKey = tuple[int, int, int, tuple[int, int] | None]
 FORMULA_METHOD = "compositional"
@@ -28,14 +28,12 @@ _STATS = tuple(field.name for field in fields(StatsView))
 _LABEL = tuple(field.name for field in fields(LabelView) if field.name != "concepts")
 
 
-def fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], exemplars: int, words: Sequence[Word]) -> list[UnitView]:
-    """Views of the units found, in the same order."""
-    found: list[UnitView] = []
-    for start in range(0, len(rows), CHUNK):
-        found += _fill(connection, rows[start : start + CHUNK], cursors[start : start + CHUNK], exemplars)
-    if not words:
+def fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], exemplars: int, tree: Node | None) -> list[UnitView]:
+    """Views of the units found (at most `CHUNK`), in the same order; with a question also why each was found."""
+    found = _fill(connection, rows, cursors, exemplars)
+    if tree is None:
         return found
-    why = reasons(connection, [view.label for view in found if view.label], words)
+    why = reasons(connection, [view.label for view in found if view.label], tree)
     return [replace(view, why=why[view.label.id]) if view.label else view for view in found]
 
 

@@ -18,6 +18,7 @@ from dissect.errors import NotSupportedError, SchemaError, StoreError
 from dissect.paths import shipped
 from dissect.store import schema_version
 from dissect.store.database import connect_to_write, reading, translated
+from dissect.store.fulltext import is_index
 from dissect.store.schema import metadata
 
 _LOCK = 0x64697373
@@ -84,7 +85,7 @@ def broken_references(connection: Connection) -> list[str]:
 
 def row_counts(connection: Connection) -> dict[str, int]:
     """Number of rows of every table of ours that is there."""
-    names = set(inspect(connection).get_table_names()) - {schema_version.VERSION_TABLE}
+    names = {name for name in inspect(connection).get_table_names() if name != schema_version.VERSION_TABLE and not is_index(name)}
     if connection.dialect.name != "sqlite":
         names &= set(metadata.tables)
     return {name: connection.execute(select(func.count()).select_from(table(name))).scalar_one() for name in sorted(names)}
