@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 
 from dissect.errors import NotSupportedError, SchemaError, StoreError
 from dissect.paths import shipped
-from dissect.store import schema_version
+from dissect.store import listing, schema_version
 from dissect.store.database import connect_to_write, reading, translated
 from dissect.store.fulltext import is_index
 from dissect.store.schema import metadata
@@ -31,7 +31,10 @@ def upgrade(engine: Engine, revision: str = "head") -> str | None:
     Raises:
         StoreError: the database is of another program, newer than this one, or a migration would lose rows; nothing was changed.
     """
-    return _move(engine, "upgrade", revision)
+    found = _move(engine, "upgrade", revision)
+    if found == schema_version.HEAD:
+        listing.complete(engine)
+    return found
 
 
 def downgrade(engine: Engine, revision: str) -> str | None:
