@@ -99,7 +99,8 @@ def shipped_hierarchy() -> Mapping[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}
     for path in sorted((shipped("datasets") / "hierarchy").glob("*.csv")):
         for narrow, broad in read_hierarchy(path).broader:
-            found.setdefault(_folded(narrow), {})[broad] = None
+            if _folded(narrow) != _folded(broad):
+                found.setdefault(_folded(narrow), {})[broad] = None
     return {name: tuple(above) for name, above in found.items()}
 
 
@@ -109,22 +110,23 @@ def shipped_broader(names: Iterable[str]) -> tuple[Pair, ...]:
     A name is found in any case, with `_` or `-` as blanks; of a name that lists synonyms (`Samoyed, Samoyede`) the first that is known
     counts. Where a name of the list itself stands above another, it is written as in the list.
     """
-    known, written = shipped_hierarchy(), {}
+    known = shipped_hierarchy()
+    written: dict[str, str] = {}
     for name in names:
         written.setdefault(_folded(name), name)
     pairs: dict[Pair, None] = {}
     waiting = [(name, key) for name in written.values() if (key := _known(name, known)) is not None]
-    seen = set()
+    seen: set[Pair] = set()
     while waiting:
         name, key = waiting.pop()
-        if key in seen and _folded(name) == key:
+        if (name, key) in seen:
             continue
-        seen.add(_folded(name))
+        seen.add((name, key))
         for broad in known[key]:
             above = written.get(_folded(broad), broad)
             if above != name:
                 pairs[name, above] = None
-            if _folded(broad) in known and _folded(broad) not in seen:
+            if _folded(broad) in known:
                 waiting.append((above, _folded(broad)))
     return tuple(pairs)
 

@@ -57,7 +57,8 @@ HINTS: Mapping[str, str] = {
     "dress": "garment", "shirt": "garment", "jacket": "garment", "skirt": "garment", "hat": "clothing", "cap": "clothing",
     "flower": "plant", "hand": "body part", "foot": "body part", "arm": "body part", "leg": "body part", "head": "body part",
     "face": "body part", "eye": "body part", "ear": "body part", "nose": "body part", "mouth": "body part", "hair": "body part",
-    "animal": "top", "food": "food", "peacock": "bird",
+    "animal": "top", "food": "food", "peacock": "bird", "ottoman": "furniture", "banana": "edible fruit", "broccoli": "vegetable",
+    "cake": "baked goods", "hammer": "tool", "jean": "trouser",
 }  # fmt: skip
 """Name -> a word that must stand above the sense that is meant in pictures, or the lexicographer file it must be in."""
 COLOURS = ("black", "blue", "brown", "green", "grey", "gray", "pink", "purple", "red", "white", "yellow")
@@ -66,6 +67,7 @@ LEFT_OUT = frozenset(
 )
 MANUAL = (
     ("tvmonitor", "television"), ("pottedplant", "plant"), ("potted plant", "plant"), ("diningtable", "table"), ("nutrient", "food"),
+    ("public transport", "vehicle"), ("jean", "clothing"),
     ("motorbike", "motor vehicle"),
     ("aeroplane", "aircraft"), ("railroad train", "train"), ("apparel", "clothing"), ("person", "people"), ("animal", "animals"),
 )  # fmt: skip
@@ -105,7 +107,7 @@ class Maker:
         lower = {name.lower() for name in names}
         senses = {sense for name in lower for sense in self.wordnet.senses.get(name, ())}
         synsets = [self.wordnet.synsets[sense] for sense in senses]
-        fitting = [one for one in synsets if one.file in preferred and one.above]
+        fitting = [one for one in synsets if one.file in preferred and one.above and self._fits(names[0].lower(), one.number)]
         if not fitting:
             return None
         ranks = [self.wordnet.senses.get(name, ()) for name in lower]

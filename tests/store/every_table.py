@@ -30,6 +30,7 @@ JSON = {
     "balance",
     "groups",
     "matched",
+    "synonyms",
 }
 Contents = dict[str, list[dict[str, Any]]]
 
