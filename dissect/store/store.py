@@ -25,6 +25,7 @@ from dissect.store import (
     formulas,
     layers,
     listing,
+    neighbours,
     places,
     results,
     revisions,
@@ -60,6 +61,7 @@ from dissect.store.views import (
     FindingFilter,
     FindingView,
     LayerSummary,
+    NeighbourView,
     RunRecord,
     SkippedView,
     StageProgress,
@@ -365,6 +367,14 @@ class Store:
         """
         with reading(self._engine) as connection:
             return facets.facets(connection, filters or UnitFilter(), most)
+
+    def neighbours(self, unit: UnitView, *, limit: int = 10, elsewhere: bool = True) -> list[NeighbourView]:
+        """Units that answer to the same concepts, nearest first; of other layers, runs and networks alone unless `elsewhere` is False.
+
+        As near as the cosine between their scores for their top concepts, by name; `store/neighbours.py` says which units are looked at.
+        """
+        with reading(self._engine) as connection:
+            return neighbours.neighbours(connection, unit, limit, elsewhere)
 
     def concepts(self, *, vocabulary: str | None = None, category: str | None = None, run: int | str | None = None) -> list[ConceptView]:
         """Concepts by category and name, each with the number of detector units that carry it."""

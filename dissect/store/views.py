@@ -374,6 +374,22 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourView:
+    """A unit near another one. similarity: cosine between their concept profiles, in (0, 1]; label: its headline, None for none.
+
+    shared: names of the concepts that make them alike, the one that adds most first.
+    """
+
+    run_id: int
+    model: str
+    layer: str
+    index: int
+    label: str | None
+    similarity: float
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """One audit of a run. counts: findings by state (`found`, `not found`, `not testable`). against: what it was compared with, or ""."""
 
