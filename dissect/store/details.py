@@ -41,7 +41,7 @@ def _fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], e
     labels = _labels(connection, rows)
     concepts = _concepts(connection, rows)
     images = _exemplars(connection, rows, exemplars) if exemplars else {}
-    masks = _formula_masks(connection, rows, exemplars) if exemplars else {}
+    masks = _formula_masks(connection, labels, exemplars) if exemplars else {}
     views = []
     for row, cursor in zip(rows, cursors, strict=True):
         key = (row["run_id"], row["unit_id"])
@@ -129,17 +129,14 @@ def _exemplars(connection: Connection, rows: Sequence[Row], most: int) -> dict[K
     return views
 
 
-def _formula_masks(connection: Connection, rows: Sequence[Row], most: int) -> dict[MaskKey, bytes]:
+def _formula_masks(connection: Connection, labels: Mapping[Key, Sequence[LabelView]], most: int) -> dict[MaskKey, bytes]:
     """Masks of the units' formulas by run, unit, exemplar rank and size."""
-    table, label = schema.label_mask, schema.label
-    query = (
-        select(table, label.c.run_id, label.c.unit_id)
-        .join(label, label.c.id == table.c.label_id)
-        .where(label.c.method == FORMULA_METHOD, label.c.rank == 1, table.c.rank <= most)
-    )
+    table = schema.label_mask
+    owner = {label.id: key for key, mine in labels.items() for label in mine if label.method == FORMULA_METHOD and label.rank == 1}
+    query = select(table).where(table.c.label_id.in_(list(owner)), table.c.rank <= most)
     return {
-        (row["run_id"], row["unit_id"], row["rank"], (row["mask_height"], row["mask_width"])): bytes(row["mask"])
-        for row in connection.execute(_of(query, label, rows)).mappings()
+        (*owner[row["label_id"]], row["rank"], (row["mask_height"], row["mask_width"])): bytes(row["mask"])
+        for row in connection.execute(query).mappings()
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from dissect.store import schema
 from dissect.store.passing import passing
@@ -14,11 +14,9 @@ from dissect.store.question import question
 from dissect.store.ties import CHUNK
 from dissect.store.views import Facets, FacetValue, UnitFilter
 
-MOST_LABELS = 10_000
+MOST_LABELS = 5_000
 """Labels that are looked at: a word that more of them hold is counted in the first ones only."""
 MOST_VALUES = 100
-
-Unit = tuple[int, int]
 
 
 def facets(connection: Connection, filters: UnitFilter, most: int) -> Facets:
@@ -28,27 +26,31 @@ def facets(connection: Connection, filters: UnitFilter, most: int) -> Facets:
     if allowed is None:
         return Facets(0, False)
     row = schema.listed.c
-    columns = (row.id, row.run_id, row.unit_id, row.layer_id, row.category, row.method, row.label_id)
-    query = allowed.query(connection, columns)
+    query = allowed.query(connection, (row.run_id, row.unit_id, row.layer_id, row.category, row.method, row.label_id))
     if not allowed.by_label:
         query = query.where(row.nth == 0)
-    rows = connection.execute(query.order_by(row.id.desc()).limit(most + 1)).all()
+    query = query.order_by(row.id.desc())
+    rows = connection.execute(query.limit(most + 1)).all()
     seen = rows[:most]
-    places = _places(connection, {found.layer_id for found in seen})
+    units = [(run_id << 32) | unit_id for run_id, unit_id, *_ in seen]
+    places = _places(connection, {found[2] for found in seen})
+    whose = dict(zip((found[5] for found in seen), units, strict=True))
+    concepts = _concepts(connection, query.with_only_columns(row.label_id).limit(most), whose)
     return Facets(
-        len({(found.run_id, found.unit_id) for found in seen}), len(rows) > most,
-        _values((places[found.layer_id][0], found) for found in seen), _values((places[found.layer_id][1], found) for found in seen),
-        _values((found.category, found) for found in seen), _values((found.method, found) for found in seen),
-        _values(_concepts(connection, {found.label_id: found for found in seen if found.label_id is not None})),
+        len(set(units)), len(rows) > most,
+        _values((places[found[2]][0], unit) for found, unit in zip(seen, units, strict=True)),
+        _values((places[found[2]][1], unit) for found, unit in zip(seen, units, strict=True)),
+        _values((found[3], unit) for found, unit in zip(seen, units, strict=True)),
+        _values((found[4], unit) for found, unit in zip(seen, units, strict=True)), _values(concepts),
     )  # fmt: skip
 
 
-def _values(pairs: Iterable[tuple[str | None, Any]]) -> tuple[FacetValue, ...]:
+def _values(pairs: Iterable[tuple[str | None, int]]) -> tuple[FacetValue, ...]:
     """Values by falling number of units, then by name."""
-    units: dict[str, set[Unit]] = defaultdict(set)
-    for name, row in pairs:
+    units: dict[str, set[int]] = defaultdict(set)
+    for name, unit in pairs:
         if name:
-            units[name].add((row.run_id, row.unit_id))
+            units[name].add(unit)
     found = [FacetValue(name, len(which)) for name, which in units.items()]
     return tuple(sorted(found, key=lambda value: (-value.units, value.name))[:MOST_VALUES])
 
@@ -61,17 +63,15 @@ def _places(connection: Connection, layer_ids: Iterable[int]) -> dict[int, tuple
     return {row.id: (row.model, row.name) for row in connection.execute(query)}
 
 
-def _concepts(connection: Connection, rows: Mapping[int, Any]) -> list[tuple[str, Any]]:
-    """(concept, row) for each concept that a label uses and does not exclude."""
+def _concepts(connection: Connection, labels: Select[Any], whose: Mapping[int, int]) -> list[tuple[str, int]]:
+    """(concept, unit) for each concept that a label uses and does not exclude. labels: the query for their numbers."""
     link, concept = schema.label_concept, schema.concept
-    numbers: Sequence[int] = sorted(rows)
-    used: list[tuple[int, int]] = []
-    for start in range(0, len(numbers), CHUNK):
-        query = select(link.c.label_id, link.c.concept_id).where(link.c.sign == 1, link.c.label_id.in_(numbers[start : start + CHUNK]))
-        used += [(row[0], row[1]) for row in connection.execute(query)]
+    some = labels.subquery()
+    query = select(link.c.label_id, link.c.concept_id).join(some, some.c.label_id == link.c.label_id).where(link.c.sign == 1)
+    used = connection.execute(query).all()
     found = sorted({number for _, number in used})
     names: dict[int, str] = {}
     for start in range(0, len(found), CHUNK):
-        query = select(concept.c.id, concept.c.name).where(concept.c.id.in_(found[start : start + CHUNK]))
-        names |= {row[0]: row[1] for row in connection.execute(query)}
-    return [(names[number], rows[label]) for label, number in used]
+        mine = select(concept.c.id, concept.c.name).where(concept.c.id.in_(found[start : start + CHUNK]))
+        names |= {row[0]: row[1] for row in connection.execute(mine)}
+    return [(names[number], whose[label]) for label, number in used]

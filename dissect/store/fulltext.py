@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, TextClause, bindparam, delete, text
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Join, MetaData, Table, Text, TextClause, bindparam, delete, text
+from sqlalchemy.ext.compiler import compiles
 
 from dissect.store.question import Every, Node, Some, Term, Without
 from dissect.store.words import coded
@@ -30,6 +32,27 @@ _LAST_PLACE = 16_383
 
 fulltext = Table(NAME, MetaData(), Column("rowid", BigInteger, primary_key=True), Column("doc", Text))
 """Not in `schema.metadata`: a virtual table on one database, a plain one on the other."""
+
+
+class Ahead(Join):
+    """An inner join whose left side SQLite looks through first: its planner would walk an index of the right side instead."""
+
+    inherit_cache = True
+
+
+@compiles(Ahead)
+def _plain(join: Ahead, compiler: Any, **options: Any) -> str:
+    return str(compiler.visit_join(join, **options))
+
+
+@compiles(Ahead, "sqlite")
+def _in_order(join: Ahead, compiler: Any, **options: Any) -> str:
+    return str(compiler.visit_join(join, **options)).replace(" JOIN ", " CROSS JOIN ", 1)
+
+
+def ahead_of(table: Table, condition: ColumnElement[bool]) -> Ahead:
+    """The index, joined to a table."""
+    return Ahead(fulltext, table, condition)
 
 
 def is_index(table: str) -> bool:

@@ -36,9 +36,9 @@ class Passing:
         table = schema.listed
         if self.tree is None:
             return select(*columns).select_from(table).where(*self.rows)
-        index, here = fulltext.fulltext, self.deepest if tier is None else tier
+        here = self.deepest if tier is None else tier
         asked = fulltext.only_there if tier is not None and apart else fulltext.wanted
-        query = select(*columns).select_from(index.join(table, table.c.id == index.c.rowid))
+        query = select(*columns).select_from(fulltext.ahead_of(table, table.c.id == fulltext.fulltext.c.rowid))
         return query.where(fulltext.matches(connection, asked(connection, self.tree, here, self.deepest)), *self.rows)
 
 
@@ -53,7 +53,7 @@ def passing(connection: Connection, filters: UnitFilter, tree: Node | None) -> P
     if places is not None:
         if not places:
             return None
-        rows.append(_steady(connection, schema.listed.c.place).in_(places) if tree is not None else schema.listed.c.place.in_(places))
+        rows.append(schema.listed.c.place.in_(places))
     if filters.state is not None:
         rows.append(schema.listed.c.state == filters.state)
     of_labels = _of_labels(filters)
@@ -137,8 +137,3 @@ def _bound(row: FromClause, name: str, value: float) -> ColumnElement[bool]:
     column = row.c[name.partition("_")[2]]
     bound: ColumnElement[bool] = column >= value if name.startswith("min") else column <= value
     return bound
-
-
-def _steady(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column that SQLite looks up no index for: with words, the full-text index must come first."""
-    return column.op("+")(0) if connection.dialect.name == "sqlite" else column

@@ -235,6 +235,7 @@ def test_the_hash_follows_the_annotations_and_not_the_place(tmp_path: Path) -> N
     assert one == two != three
 
 
+
 @pytest.mark.parametrize("name", ["coco-instances", "coco2017", "coco-panoptic", "ade20k-150", "ade20k-full", "voc2012", "cityscapes"])
 def test_the_shipped_cards_are_well_formed(name: str) -> None:
     card = parse_card(find_card(name))

@@ -137,7 +137,7 @@ def test_id_zero_is_a_class_like_any_other(tmp_path: Path) -> None:
 
 def test_the_cards_void_holds_where_a_plane_has_none_of_its_own(tmp_path: Path) -> None:
     tiny(tmp_path, "", [[0, 1, 2]])
-    card = card_for(tmp_path, "png-csv", "void = [1]\n" + (tmp_path / "tiny.toml").read_text().split('this test"\n')[1])
+    card = card_for(tmp_path, "png-csv", "void = [1]\n" + (tmp_path / "tiny.toml").read_text().split("this test\"\n")[1])
     assert names(open_set(card)) == ["none", "void", "hat"]
 
 

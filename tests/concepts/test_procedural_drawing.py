@@ -34,9 +34,8 @@ def square(left: int, top: int, right: int, bottom: int) -> list[tuple[float, fl
     return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
-CELLS = st.tuples(
-    st.integers(0, LABEL - 1), st.integers(0, LABEL - 1), st.integers(1, 12), st.integers(1, 12), st.sampled_from(("car", "dog", "cup"))
-)
+CELLS = st.tuples(st.integers(0, LABEL - 1), st.integers(0, LABEL - 1), st.integers(1, 12), st.integers(1, 12),
+    st.sampled_from(("car", "dog", "cup")))
 
 
 @given(st.lists(CELLS, max_size=6))
@@ -188,18 +187,10 @@ def test_tiles_repeat_without_a_seam() -> None:
 @given(st.integers(0, 10**9), st.integers(0, 10**6), st.floats(-100, 100), st.floats(0, 50), st.integers(-5, 5), st.integers(0, 9))
 def test_dice_stay_in_range_and_repeat(seed: int, index: int, low: float, width: float, least: int, more: int) -> None:
     first, second = Dice(seed, index), Dice(seed, index)
-    rolled = [
-        first.between(low, low + width),
-        first.whole(least, least + more),
-        first.pick("abc"),
-        first.weighted({"a": 0.0, "b": 2.0, "c": 1.0}),
-    ]
-    again = [
-        second.between(low, low + width),
-        second.whole(least, least + more),
-        second.pick("abc"),
-        second.weighted({"a": 0.0, "b": 2.0, "c": 1.0}),
-    ]
+    rolled = [first.between(low, low + width), first.whole(least, least + more), first.pick("abc"),
+        first.weighted({"a": 0.0, "b": 2.0, "c": 1.0})]
+    again = [second.between(low, low + width), second.whole(least, least + more), second.pick("abc"),
+        second.weighted({"a": 0.0, "b": 2.0, "c": 1.0})]
     assert rolled == again
     assert low <= float(str(rolled[0])) <= low + width and least <= int(str(rolled[1])) <= least + more
     assert rolled[3] != "a"
@@ -258,11 +249,8 @@ THINGS: dict[str, tuple[Callable[[Pen, Dice], object], float, tuple[str, ...]]] 
     "clock": (lambda pen, dice: small.draw_clock(pen.at(0, 0.25), dice), 220, ()),
     "painting": (lambda pen, dice: small.draw_painting(pen.at(0, 0.4), dice), 120, ()),
     "potted plant": (small.draw_potted_plant, 100, ("pot",)),
-    "person": (
-        lambda pen, dice: draw_person(pen, dice, chosen(dice)),
-        60,
-        ("head", "face", "eye", "mouth", "torso", "arm", "hand", "leg", "shoe"),
-    ),
+    "person": (lambda pen, dice: draw_person(pen, dice, chosen(dice)), 60, ("head", "face", "eye", "mouth", "torso", "arm", "hand", "leg",
+        "shoe")),
 }
 
 

@@ -24,7 +24,9 @@ def scenes() -> list[Picture]:
 
 def busts(*, indoors: bool = False) -> list[Picture]:
     return [
-        drawn for drawn in scenes() if drawn.attributes["person"] == "close" and (not indoors or drawn.attributes["place"] == "indoors")
+        drawn
+        for drawn in scenes()
+        if drawn.attributes["person"] == "close" and (not indoors or drawn.attributes["place"] == "indoors")
     ]
 
 
@@ -134,14 +136,8 @@ def test_hat_glasses_beard_and_hair_are_drawn_if_and_only_if_the_attributes_say_
         assert (known["beard"] == "yes") == bool(mask(drawn, "beard").any())
         assert (known["hair_style"] != "bald") == bool(mask(drawn, "hair", PART).any())
         seen |= {(key, known[key]) for key in ("hat", "beard", "glasses")}
-    assert {
-        ("hat", "yes"),
-        ("hat", "no"),
-        ("beard", "yes"),
-        ("glasses", "no"),
-        ("glasses", "eyeglasses"),
-        ("glasses", "sunglasses"),
-    } <= seen
+    assert {("hat", "yes"), ("hat", "no"), ("beard", "yes"), ("glasses", "no"), ("glasses", "eyeglasses"),
+        ("glasses", "sunglasses")} <= seen
 
 
 def test_skin_tone_is_the_tone_of_the_drawn_skin() -> None:
