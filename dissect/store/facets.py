@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from dissect.store import schema
+from dissect.store import fulltext, schema
 from dissect.store.passing import passing
 from dissect.store.question import question
 from dissect.store.ties import CHUNK
@@ -29,7 +29,7 @@ def facets(connection: Connection, filters: UnitFilter, most: int) -> Facets:
     query = allowed.query(connection, (row.run_id, row.unit_id, row.layer_id, row.category, row.method, row.label_id))
     if not allowed.by_label:
         query = query.where(row.nth == 0)
-    query = query.order_by(row.id.desc())
+    query = query.order_by((row.id if tree is None else fulltext.fulltext.c.rowid).desc())
     rows = connection.execute(query.limit(most + 1)).all()
     seen = rows[:most]
     units = [(run_id << 32) | unit_id for run_id, unit_id, *_ in seen]
