@@ -106,11 +106,13 @@ def _places(connection: Connection, keys: Iterable[Key]) -> dict[Key, tuple[str,
     keys = list(keys)
     row, layer, checkpoint, model, label = schema.listed, schema.layer, schema.checkpoint, schema.model, schema.label
     query: Any = (
-        select(row.c.run_id, row.c.unit_id, model.c.name.label("model"), layer.c.name.label("layer"), row.c.index, label.c.text)
+        select(
+            row.c.run_id, row.c.unit_id, model.c.name.label("model"), layer.c.name.label("layer"), row.c.index.label("number"), label.c.text
+        )
         .join(layer, layer.c.id == row.c.layer_id)
         .join(checkpoint, checkpoint.c.id == layer.c.checkpoint_id)
         .join(model, model.c.id == checkpoint.c.model_id)
         .outerjoin(label, label.c.id == row.c.label_id)
         .where(row.c.nth == 0, row.c.run_id.in_({run for run, _ in keys}), row.c.unit_id.in_({unit for _, unit in keys}))
     )
-    return {(one.run_id, one.unit_id): (one.model, one.layer, one.index, one.text) for one in connection.execute(query)}
+    return {(one.run_id, one.unit_id): (one.model, one.layer, one.number, one.text) for one in connection.execute(query)}
