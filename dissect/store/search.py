@@ -54,7 +54,7 @@ def _reason(missing: Sequence[Term], concepts: Sequence[int], tied: Ties) -> str
             for other in (*tied.names[concept][1:], *_names(tied, tied.alike(concept) - {concept})):
                 if term.found_in(cut(other)):
                     return f"synonym: {other} is a name of {name}"
-            for broader in sorted(tied.above(concept)):
+            for broader in sorted(tied.above(concept), key=lambda one: (len(tied.names[one][0]), one)):
                 if any(term.found_in(cut(one)) for one in tied.names.get(broader, ())):
                     return f"narrower: {name}, under {tied.names[broader][0]}"
     return "concept"
