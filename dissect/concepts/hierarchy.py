@@ -131,6 +131,20 @@ def shipped_broader(names: Iterable[str]) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
+@functools.lru_cache(maxsize=50_000)
+def shipped_above(names: tuple[str, ...]) -> tuple[str, ...]:
+    """All names above the first of `names` (spellings of one thing) that the shipped hierarchy knows; none where it knows none."""
+    known = shipped_hierarchy()
+    found: dict[str, None] = {}
+    waiting = next(([key] for key in map(_folded, names) if key in known), [])
+    while waiting:
+        for broad in known.get(waiting.pop(), ()):
+            if broad not in found:
+                found[broad] = None
+                waiting.append(_folded(broad))
+    return tuple(found)
+
+
 def _known(name: str, known: Mapping[str, tuple[str, ...]]) -> str | None:
     for part in (name, *name.split(",")):
         key = _folded(part)

@@ -17,7 +17,8 @@ import numpy as np
 
 from dissect.concepts.images import open_image
 from dissect.config import Config
-from dissect.errors import NotFoundError, UsageError
+from dissect.errors import NotFoundError
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.names import check_network
 from dissect.pipeline.open import open_network
 from dissect.pipeline.request import RunRequest
@@ -42,14 +43,13 @@ def units_for(
     """The units of a run that a picture drives above their thresholds, hardest first; at most `limit`, of some layers or of all.
 
     Raises:
-        NotFoundError: no such run, layer or network. UsageError: the run was not computed here, from a network.
+        NotFoundError: no such run, layer or network. NotSupportedError: the run was imported.
         ImageError: the picture cannot be used.
     """
     record = store.run(reference)
+    refuse_imported(record, "show a picture to")
     here = [store.layer_summary(record.id, layer).layer for layer in layers] or [layer.layer for layer in store.layers(record.id)]
     with open_image(image) as picture:
-        if "model" not in record.settings:
-            raise UsageError(f"run {record.id} was not computed here, so its network is unknown. Name a run of `dissect run`.")
         request = RunRequest.from_plain(record.settings)
         check_network(request, config)
         network = open_network(request, config)

@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from dissect.concepts.hierarchy import shipped_above
 from dissect.store import fulltext, schema
 from dissect.store.database import reading, writing
 from dissect.store.ties import CHUNK, Ties, below, ties
-from dissect.store.words import cut
+from dissect.store.words import cut, forms, words_of
 
 CHANCE = 0.05
 """Largest q of a label that was told from chance."""
@@ -26,6 +27,8 @@ UNSCORED = 1e300
 """The weakness of a label without a score: after all others."""
 LAST_TEXT = "\U0010ffff"
 """Stands for the text of a unit without a label: after all others."""
+MOST_NAME = 4
+"""Words of a description that may still be one name."""
 MOST_TEXT = 200
 """Characters by which labels are put in order: PostgreSQL's indices take no long ones."""
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
@@ -178,7 +181,16 @@ def _document(label: Label, signs: Sequence[tuple[int, int]], tied: Ties) -> lis
     used = list(dict.fromkeys(concept for concept, sign in signs if sign == 1))
     own = [cut(tied.names[concept][0]) for concept in used] if label.kind == "formula" and signs else own_texts(label.kind, label.text)
     named = [name for concept in used for name in tied.other_names(concept)]
-    return fulltext.document(own, named, [name for concept in used for name in tied.broad_names(concept)])
+    above = [name for concept in used for name in tied.broad_names(concept)]
+    return fulltext.document(own, named, above or [cut(name) for name in above_text(label.kind, label.text)])
+
+
+def above_text(kind: str, text: str) -> tuple[str, ...]:
+    """What is above a description that is one name and no more, such as `terriers`, by the hierarchy that ships."""
+    words = words_of(text) if kind == "description" else []
+    if not 1 <= len(words) <= MOST_NAME:
+        return ()
+    return shipped_above(tuple(" ".join([*words[:-1], form]) for form in forms(words[-1])))
 
 
 def own_texts(kind: str, text: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, select
 
 from dissect.store import schema
-from dissect.store.listing import own_texts
+from dissect.store.listing import above_text, own_texts
 from dissect.store.question import NEGATED, Node, Term, holds, terms
 from dissect.store.ties import Ties, ties
 from dissect.store.views import LabelView
@@ -37,7 +37,7 @@ def reasons(connection: Connection, found: Sequence[LabelView], tree: Node) -> d
         tied = ties(connection, {concept for concepts in used.values() for concept in concepts})
         for view in unexplained:
             missing = [term for term in terms(tree) if not any(term.found_in(text) for text in _own(view))]
-            answers[view.id] = _reason(missing, used.get(view.id, ()), tied)
+            answers[view.id] = _reason(missing, used.get(view.id, ()), tied) or _by_text(missing, view)
     return answers
 
 
@@ -57,7 +57,13 @@ def _reason(missing: Sequence[Term], concepts: Sequence[int], tied: Ties) -> str
             for broader in sorted(tied.above(concept), key=lambda one: (len(tied.names[one][0]), one)):
                 if any(term.found_in(cut(one)) for one in tied.names.get(broader, ())):
                     return f"narrower: {name}, under {tied.names[broader][0]}"
-    return "concept"
+    return ""
+
+
+def _by_text(missing: Sequence[Term], view: LabelView) -> str:
+    """Of a description that is a name itself."""
+    above = sorted(above_text(view.kind, view.text), key=lambda name: (len(name), name))
+    return next((f"narrower: {view.text}, under {name}" for name in above if any(term.found_in(cut(name)) for term in missing)), "concept")
 
 
 def _names(tied: Ties, concepts: set[int]) -> list[str]:
