@@ -1,6 +1,7 @@
 """The database: schema, sessions, search, runs and shards as a leased queue, backup. The only room that knows SQL."""
 
 from dissect.store.database import redacted
+from dissect.store.job_records import JobClaim, JobRecord
 from dissect.store.records import (
     AblationEntry,
     CheckpointRecord,
@@ -35,6 +36,7 @@ from dissect.store.views import (
     FindingView,
     LabelView,
     LayerSummary,
+    ReviewView,
     RunRecord,
     SkippedView,
     StageProgress,
@@ -64,6 +66,8 @@ __all__ = [
     "FindingView",
     "FormulaResult",
     "ImageEntry",
+    "JobClaim",
+    "JobRecord",
     "LabelEntry",
     "LabelView",
     "LayerMethod",
@@ -71,6 +75,7 @@ __all__ = [
     "LayerResult",
     "LayerSummary",
     "ModelRecord",
+    "ReviewView",
     "RunRecord",
     "RunSpec",
     "SkippedView",

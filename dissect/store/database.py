@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy import Connection, Double, Engine, StaticPool, cast, create_engine, event, func, literal_column, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from dissect.errors import MissingExtraError, NotSupportedError, StorageError, StoreError, UsageError
+from dissect.errors import MissingExtraError, NotSupportedError, StorageError, StoreError, UnavailableError, UsageError
 
 BUSY_SECONDS = 60.0
 """How long a SQLite connection waits for another writer before it gives up."""
 
 _WRITE = "dissect_write"
+_GUARD = "dissect_guard"
 _REASONS = (
-    ("is locked", StoreError, "another program has held it for a minute. Wait for that program, or end it, then try again."),
+    ("is locked", UnavailableError, "another program has held it for a minute. Wait for that program, or end it, then try again."),
     ("readonly", StorageError, "it is read-only. Make the file and its folder writable, or choose another with --db."),
     ("read-only", StorageError, "it is read-only. Make the database writable, or choose another with --db."),
     ("unable to open", StorageError, "it cannot be opened. Check that the folder exists and that you may write there, or choose --db."),
@@ -34,10 +35,10 @@ _REASONS = (
     ("disk is full", StorageError, "the disk is full. Free space, then run the same command again."),
     ("no space left", StorageError, "its disk is full. Free space, then run the same command again."),
     ("disk i/o error", StorageError, "the disk fails. Check the disk, or choose another place with --db."),
-    ("connection refused", StoreError, "no server answers there. Start it, or check the address."),
+    ("connection refused", UnavailableError, "no server answers there. Start it, or check the address."),
     ("password", StoreError, "it refuses the user or the password. Check the URL in --db or DISSECT_DATABASE_URL."),
     ("does not exist", StoreError, "there is no such database, user or table. Check the URL in --db or DISSECT_DATABASE_URL."),
-    ("connect", StoreError, "the connection failed. Check that the server runs and that the address is right."),
+    ("connect", UnavailableError, "the connection failed. Check that the server runs and that the address is right."),
 )
 
 
@@ -137,9 +138,17 @@ def _sqlite_engine(url: URL) -> Engine:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that may write. On SQLite it holds the write lock from its start."""
+    """One transaction that may write. On SQLite it holds the write lock from its start. A guard of the engine speaks first."""
     with translated(engine.url), connect_to_write(engine) as connection, connection.begin():
+        guard: Callable[[Connection], None] | None = connection.get_execution_options().get(_GUARD)
+        if guard is not None:
+            guard(connection)
         yield connection
+
+
+def guarded(engine: Engine, guard: Callable[[Connection], None]) -> Engine:
+    """The same connections, but every writing transaction begins with `guard`, which may refuse it by an error of ours."""
+    return engine.execution_options(**{_GUARD: guard})
 
 
 def connect_to_write(engine: Engine) -> Connection:
@@ -155,6 +164,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(engine.url), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def seconds(connection: Connection) -> float:
+    """The database's own clock, in seconds since 1970: the only one that all its users share."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(select(cast(func.extract("epoch", func.clock_timestamp()), Double))).scalar_one())
+    return float(connection.execute(select(literal_column("(julianday('now') - 2440587.5) * 86400.0"))).scalar_one())
 
 
 @contextlib.contextmanager
@@ -175,7 +191,7 @@ def _ours(url: URL, error: SQLAlchemyError | sqlite3.Error) -> StoreError | Stor
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         return StoreError(f"the database {where} refuses a row: {words}. Nothing of this step was written. Please report this.")
     if isinstance(error, PoolTimeoutError):
-        return StoreError(f"the database {where}: all connections are in use. Use fewer threads.")
+        return UnavailableError(f"the database {where}: all connections are in use. Use fewer threads.")
     for mark, kind, remedy in _REASONS:
         if mark in words.lower():
             return kind(f"the database {where}: {remedy} ({words})")

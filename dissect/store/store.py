@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
 from dissect.store import ablations, audits, formulas, layers, results, revisions, runs, schema_version, units, verification, write
-from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
+from dissect.store.database import guarded, make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     AblationEntry,
     CheckpointRecord,
@@ -52,7 +52,12 @@ from dissect.store.views import (
 )
 
 if TYPE_CHECKING:
+    from dissect.store.job_records import JobClaim
+    from dissect.store.jobs import JobQueue
     from dissect.store.ledger import SqlLedger
+    from dissect.store.registry import Registry
+    from dissect.store.review_book import ReviewBook
+    from dissect.store.tokens import TokenBook
 
 
 class Store:
@@ -252,6 +257,34 @@ class Store:
         from dissect.store.ledger import SqlLedger
 
         return SqlLedger(self._engine, run_id, lease_seconds=lease_seconds, clock=clock)
+
+    def jobs(self, *, lease_seconds: float = 120.0, clock: Callable[[], float] | None = None) -> JobQueue:
+        """The queue of jobs. `clock` replaces the database's clock (seconds since 1970)."""
+        from dissect.store.jobs import JobQueue
+
+        return JobQueue(self._engine, lease_seconds=lease_seconds, clock=clock)
+
+    def held(self, queue: JobQueue, claim: JobClaim) -> Store:
+        """This store for who works on a job: nothing is written once another worker has the job (`LeaseLostError`). Needs no closing."""
+        return Store(guarded(self._engine, queue.guard(claim)))
+
+    def registry(self) -> Registry:
+        """Networks and data sets that a job may name."""
+        from dissect.store.registry import Registry
+
+        return Registry(self._engine)
+
+    def tokens(self) -> TokenBook:
+        """Who may write over HTTP."""
+        from dissect.store.tokens import TokenBook
+
+        return TokenBook(self._engine)
+
+    def reviews(self) -> ReviewBook:
+        """What people say of labels."""
+        from dissect.store.review_book import ReviewBook
+
+        return ReviewBook(self._engine)
 
     def skipped(self, run_id: int) -> list[SkippedView]:
         """Images that a run left out, by key."""

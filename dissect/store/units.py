@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 from dissect.errors import NotFoundError, UsageError
 from dissect.store import runs, schema
 from dissect.store.details import fill
+from dissect.store.reviews import reviewed
 from dissect.store.search import matches, nearness, uses
 from dissect.store.views import UnitFilter, UnitView
 from dissect.store.words import Word, question
@@ -164,6 +165,8 @@ def _label_conditions(filters: UnitFilter, words: tuple[Word, ...], label: Any) 
         using = select(link.c.label_id).join(concept, concept.c.id == link.c.concept_id).where(concept.c.name == filters.concept)
         found.append(label.c.id.in_(using))
     found += [uses(label, name) for name in filters.uses]
+    if filters.reviewed is not None:
+        found.append(reviewed(label, filters.reviewed))
     if words:
         found.append(matches(label, words))
     return found

@@ -137,6 +137,24 @@ class ExemplarView:
     mask_size: tuple[int, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """What a person said of a method's label. verdict: `accept`, `reject` or `relabel` (then `relabel` is the better label).
+
+    text: the label that was reviewed; stale: the method says something else by now, and the review counts for nothing.
+    """
+
+    id: int
+    method: str
+    text: str
+    verdict: str
+    relabel: str | None
+    comment: str
+    reviewer: str
+    created_at: datetime
+    stale: bool
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UnitView:
     """One unit in one run, with all that its page shows.
@@ -165,6 +183,8 @@ class UnitView:
     """Of the run: the share of activations above the threshold."""
     formula_masks: tuple[bytes | None, ...] = ()
     """Beside each exemplar, where the unit's formula is true there, packed and sized as its mask; None where that is not known."""
+    reviews: tuple[ReviewView, ...] = ()
+    """The newest review of each method's label."""
 
     def __repr__(self) -> str:
         """One line that can be read: the unit, its run, its label. The fields hold histograms and masks."""
@@ -312,6 +332,8 @@ class UnitFilter:
     q: str | None = None
     newest: bool = False
     uses: tuple[str, ...] = ()
+    reviewed: str | None = None
+    """Of the unit's label: `accepted`, `rejected`, `relabelled`, `stale` or `unreviewed`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ ALLOWED = {
     ("concept_edge", "kind"): "broader", ("label", "kind"): "concept", ("run", "state"): "done", ("shard", "state"): "done",
     ("label_concept", "sign"): -1, ("label", "p"): 0.5, ("label", "q"): 0.5,
     ("ablation", "how"): "mean", ("ablation", "dose"): 0.5, ("ablation", "p"): 0.5, ("ablation", "q"): 0.5,
+    ("review", "verdict"): "relabel", ("registered", "kind"): "data", ("job", "state"): "queued",
     ("finding", "kind"): "mask", ("finding", "state"): "found", ("finding", "p"): 0.5, ("finding", "q"): 0.5,
 }  # fmt: skip
 JSON = {
@@ -29,6 +30,8 @@ JSON = {
     "balance",
     "groups",
     "matched",
+    "scopes",
+    "request",
 }
 Contents = dict[str, list[dict[str, Any]]]
 
