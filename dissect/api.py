@@ -132,7 +132,13 @@ class Run:
         """Units of this run, best score first. q: words that their labels hold; min_iou: least score; max_q: largest q-value of a
         tested label; uses: concepts that their formula uses (`"NOT road"`: that it excludes)."""
         filters = UnitFilter(
-            run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, max_q=max_q, detectors=detectors,
+            run=self.record.id,
+            layer=layer,
+            category=category,
+            concept=concept,
+            min_iou=min_iou,
+            max_q=max_q,
+            detectors=detectors,
             uses=tuple(uses),
         )
         if q:

@@ -31,7 +31,11 @@ def test_jobs_are_taken_in_order_and_come_back_as_they_were_sent(store: Store) -
     one, two = queue.submit(REQUEST, "ann"), queue.submit({**REQUEST, "limit": 5}, "bob")
     assert (one.state, one.request, one.submitted_by, one.attempts, one.over) == ("queued", REQUEST, "ann", 0, False)
     claims = [queue.claim() for _ in range(3)]
-    assert [claim and (claim.id, claim.attempt, claim.request.get("limit")) for claim in claims] == [(one.id, 1, None), (two.id, 1, 5), None]
+    assert [claim and (claim.id, claim.attempt, claim.request.get("limit")) for claim in claims] == [
+        (one.id, 1, None),
+        (two.id, 1, 5),
+        None,
+    ]
     assert [job.id for job in queue.jobs()] == [two.id, one.id]
     assert [job.id for job in queue.jobs(before=two.id)] == [one.id]
     assert queue.jobs("queued") == []
@@ -63,7 +67,12 @@ def test_a_worker_that_was_silent_too_long_is_refused_and_the_other_ones_word_st
     clock.time += 1
     quick = taken(queue)
     assert (quick.id, quick.attempt) == (slow.id, 2) and quick.token != slow.token
-    for late in (lambda: queue.renew(slow), lambda: queue.began(slow, 1), lambda: queue.finish(slow, "failed", "late"), lambda: queue.retry(slow, "")):
+    for late in (
+        lambda: queue.renew(slow),
+        lambda: queue.began(slow, 1),
+        lambda: queue.finish(slow, "failed", "late"),
+        lambda: queue.retry(slow, ""),
+    ):
         with pytest.raises(LeaseLostError, match=r"job 1 was taken over"):
             late()
     queue.release(slow)

@@ -23,8 +23,8 @@ def test_a_name_stands_for_settings_until_it_is_taken_away(store: Store) -> None
         registry.unregister("model", "mine")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../a", "a:b", "evil.toml", ".hidden", "a b", "a\0", "a" * 81, "é", "a\n"])
-def test_what_could_be_a_path_or_a_source_is_no_name(store: Store, name: str) -> None:
-    with pytest.raises(UsageError, match="no name"):
-        store.registry().register("model", name, {}, "ann@local")
+def test_what_could_be_a_path_or_a_source_is_no_name(store: Store) -> None:
+    for name in ("", "a/b", "../a", "a:b", "evil.toml", ".hidden", "a b", "a\0", "a" * 81, "é", "a\n"):
+        with pytest.raises(UsageError, match="no name"):
+            store.registry().register("model", name, {}, "ann@local")
     assert store.registry().registered("model") == []

@@ -26,7 +26,13 @@ def relabelled(text: str) -> LayerResult:
 def test_a_review_stands_beside_its_label_with_who_and_when(store: Store) -> None:
     run = save_run(store)
     made = store.reviews().add(run.id, "conv1", 0, "relabel", "ann@local", relabel="  parked \n cars ", comment=" rear windows ")
-    assert (made.method, made.text, made.verdict, made.relabel, made.comment) == ("netdissect", "car", "relabel", "parked cars", "rear windows")
+    assert (made.method, made.text, made.verdict, made.relabel, made.comment) == (
+        "netdissect",
+        "car",
+        "relabel",
+        "parked cars",
+        "rear windows",
+    )
     assert (made.reviewer, made.stale) == ("ann@local", False)
     assert store.unit("tiny", "conv1", 0).reviews == (made,)
     assert store.unit("tiny", "conv1", 1).reviews == ()
