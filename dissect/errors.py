@@ -20,6 +20,7 @@
     ├── StorageError                 1   a file could not be written: disk full, read-only, I/O error
     └── StoreError                   1   the database refuses
         ├── SchemaError              5   the database needs `dissect db upgrade`
+        ├── TooSlowError             1   a question took longer than it may
         └── LeaseLostError           1   another worker took over this shard; its result stands
 
 A message says what, where, and what to do. The cause is chained.
@@ -126,6 +127,10 @@ class SchemaError(StoreError):
     """The database needs `dissect db upgrade`."""
 
     exit_code = 5
+
+
+class TooSlowError(StoreError):
+    """A question took longer than it may."""
 
 
 class LeaseLostError(StoreError):

@@ -34,17 +34,22 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         replace(_layer(store, record, summary, images, thumbnail_folder), formulas=dict(formulas.get(summary.layer, {})))
         for summary in summaries
     )
+    return replace(report_head(store, record, summaries, _categories(store, record)), layers=layers, images=images)
+
+
+def report_head(store: Store, record: RunRecord, summaries: Sequence[LayerSummary], categories: Sequence[str]) -> ReportRun:
+    """All that a page says of the run itself; its layers and images are left empty."""
     kind: LabelKind = "image" if record.label_kind == "image" else "none" if record.label_kind == "none" else "masks"
     threshold = next((summary.threshold for summary in summaries if summary.threshold is not None), None)
     return ReportRun(
         run=str(record.id),
         network=record.model,
         dataset=record.dataset,
-        layers=layers,
-        images=images,
+        layers=(),
+        images={},
         image_count=record.images if record.used is None else record.used,
         label_kind=kind,
-        categories=_categories(store, record),
+        categories=tuple(categories),
         profile=record.profile,
         quantile=record.quantile,
         detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} > {0.04 if threshold is None else threshold:g}",

@@ -18,7 +18,17 @@ from dissect.exchange import help as glossary
 from dissect.exchange import words
 from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import gain_plot, histogram_plot, percent_of, runner_bars
-from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, category_place, hues, layer_facts, layer_sentence, orders
+from dissect.exchange.summary import (
+    CategoryBars,
+    ConceptBar,
+    LayerFacts,
+    category_of,
+    category_place,
+    hues,
+    layer_facts,
+    layer_sentence,
+    orders,
+)
 from dissect.exchange.tested import lines_of_tests
 from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun, ReportUnit
 
@@ -27,6 +37,7 @@ POLICY = (
     "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
 """`file:` because browsers do not agree that a page opened from disk is itself ('self')."""
+HELP = "help.html"
 ROWS_A_PAGE = 64
 BYTES_A_PAGE = 220_000
 """Rows end a page early where their masks are large: a page stays below 300 kB with its head and histogram."""
@@ -49,16 +60,40 @@ class PageLink:
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BarLine:
+    """One concept of a layer's histogram: how many units carry it, where the bar leads, and what it says when pointed at."""
+
+    name: str
+    units: int
+    href: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarGroup:
+    """One category of a layer's histogram. units: of all its bars."""
+
+    category: str
+    bars: list[BarLine]
+    units: int
+
+
 @functools.cache
 def environment() -> jinja2.Environment:
     """The templates with their filters: escaping is on, unknown names are errors."""
+    return prepared(jinja2.FileSystemLoader(TEMPLATES))
+
+
+def prepared(loader: jinja2.BaseLoader) -> jinja2.Environment:
+    """An environment in which our templates work, whichever way they are found."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False,
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     for name in FILTERS:
         found.filters[name] = getattr(words, name)
-    found.filters.update(measure=_measure, plain=_plain, unit_list=_unit_list, drawn=drawn)
+    found.filters.update(measure=_measure, plain=_plain, drawn=drawn)
     return found
 
 
@@ -89,6 +124,11 @@ def _unit_list(bar: ConceptBar) -> str:
     return f"{words.clip(bar.name)}: {'unit' if len(bar.units) == 1 else 'units'} {listed}{more}"
 
 
+def _bars(group: CategoryBars, anchors: dict[str, str]) -> BarGroup:
+    bars = [BarLine(bar.name, len(bar.units), anchors[bar.anchor], _unit_list(bar)) for bar in group.bars]
+    return BarGroup(group.category, bars, group.units)
+
+
 def verify_command(run: ReportRun) -> str:
     """The command that tests this run's labels for chance."""
     return f"dissect verify {shlex.quote(run.run)}"
@@ -107,7 +147,7 @@ def run_title(run: ReportRun) -> str:
 def render(template: str, run: ReportRun, **values: Any) -> str:
     """One page. Unprintable characters of foreign names become �: no template holds any."""
     page = environment().get_template(template)
-    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run)}
+    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run), "help_page": values["root"] + HELP}
     return words.clean(page.render(common | values))
 
 
@@ -141,9 +181,9 @@ class LayerPages:
         self.facts: LayerFacts = layer_facts(layer)
         self.sentence = layer_sentence(layer, self.facts, run)
         self.hues = hues(self._categories())
-        self.score_help = f"../help.html#{glossary.score_anchor(run)}"
+        self.score_help = f"../{HELP}#{glossary.score_anchor(run)}"
         self.untested = self.facts.detectors > 0 and self.facts.tested == 0
-        self.macros: Any = environment().get_template("macros.html").module
+        self.macros: Any = environment().get_template("macros.html").make_module({"help_page": f"../{HELP}"})
         self.rows: dict[int, str] = {}
         self.cards: list[dict[str, Any]] = []
 
@@ -185,7 +225,7 @@ class LayerPages:
 
     def _row(self, unit: ReportUnit, pictures: Sequence[Any]) -> str:
         share = percent_of(unit.label.score if unit.label is not None else None, self.facts.top)
-        return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help))
+        return str(self.macros.row(unit, f"unit-{unit.index}.html", pictures, self._hue(unit), share, self.score_help))
 
     def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         return [(run_title(self.run), "../index.html"), *further]
@@ -222,10 +262,12 @@ class LayerPages:
         self, order: str, rows: list[str], pager: list[PageLink], links: list[tuple[str, str, str]], anchors: dict[str, str], first: bool
     ) -> str:
         tallest = max((len(bar.units) for group in self.facts.histogram for bar in group.bars), default=1)
+        shown = [_bars(group, anchors) for group in self.facts.histogram] if first and order == "score" else []
         return render(
             "layer.html", self.run, root="../", layer_folder=self.folder, title=f"{words.clip(self.layer.name, 60)}, units {ORDERS[order]}",
             path=self._path((self.layer.name, "")), layer=self.layer, facts=self.facts, sentence=self.sentence, untested=self.untested,
-            first=first and order == "score", hues=self.hues, anchors=anchors, tallest=tallest, most_bars=MOST_BARS, order=order,
+            first=first and order == "score", hues=self.hues, histogram=shown, tallest=tallest, most_bars=MOST_BARS, order=order,
+            all_concepts="concepts.html",
             order_links=links, pages=pager, rows=_joined(rows), shape=self.book.shape, score_help=self.score_help,
         )  # fmt: skip
 

@@ -42,8 +42,10 @@ from dissect.store.views import (
     ConceptView,
     FindingFilter,
     FindingView,
+    LabelTests,
     LayerSummary,
     RunRecord,
+    RunSize,
     SkippedView,
     StageProgress,
     StageUse,
@@ -62,10 +64,11 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True, query_seconds: float | None = None) -> Store:
         """Open the database at a SQLAlchemy URL (`sqlite:///file`, `postgresql://user@host/name`).
 
-        A new (empty) database gets its tables, unless `create` is False.
+        A new (empty) database gets its tables, unless `create` is False. query_seconds: a question that takes longer is given up with
+        `TooSlowError`.
 
         Raises:
             UsageError: the URL is malformed or names another kind of database.
@@ -75,7 +78,7 @@ class Store:
             MissingExtraError: PostgreSQL without its driver.
         """
         address = parse_url(url)
-        engine = make_engine(address)
+        engine = make_engine(address, query_seconds)
         try:
             _prepare(engine, create)
         except BaseException:
@@ -277,6 +280,16 @@ class Store:
         """One layer of a run (by name or alias) in numbers; `NotFoundError` lists the layers there are."""
         with reading(self._engine) as connection:
             return layers.layer_summary(connection, run_id, layer)
+
+    def run_sizes(self, run_ids: Sequence[int]) -> dict[int, RunSize]:
+        """Run -> how many units it looked at and labelled."""
+        with reading(self._engine) as connection:
+            return layers.run_sizes(connection, run_ids)
+
+    def label_tests(self, run_id: int, layer: str, chance: float) -> LabelTests:
+        """Of a layer's detectors: how many labels were tested, and how many of those have a q above `chance`; the layer's best score."""
+        with reading(self._engine) as connection:
+            return layers.label_tests(connection, run_id, layer, chance)
 
     def units(
         self, filters: UnitFilter | None = None, *, order: str = "score", limit: int = 50, after: str | None = None, exemplars: int = 5
