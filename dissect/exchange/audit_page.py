@@ -108,7 +108,6 @@ def audit_values(
     address: Callable[[Finding], str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """What the body of an audit's page shows. most: rows a subject. address: of the page of a finding's unit, "" for none."""
-    environment().filters.setdefault("listed", listed)
     return {
         "report": report, "verdicts": verdicts, "summary": summary(report), "meanings": MEANINGS, "untested": _untested(report.findings),
         "sections": _sections(report, pictures or {}, most, address or (lambda finding: "")),
@@ -148,12 +147,6 @@ def summary(report: AuditReport) -> str:
         f"{some(counts['found'], 'finding')} in {some(units, 'unit')}; {some(counts['not found'], 'test')} found nothing; "
         f"{some(counts['not testable'], 'test')} could not be made."
     )
-
-
-def listed(pairs: Sequence[tuple[str, int]], most: int = 6) -> str:
-    """`faces (205), eyes (122) and 3 more`."""
-    shown = ", ".join(f"“{clip(word, 40)}” ({count(number)})" for word, number in pairs[:most])
-    return f"{shown} and {len(pairs) - most:,} more" if len(pairs) > most else shown
 
 
 def _sections(report: AuditReport, pictures: Pictures, most: int, address: Callable[[Finding], str]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ MOST_BARS = 16
 CARDS = 8
 FILTERS = (
     "two", "full", "percent", "count", "some", "clip", "sentence", "name_of", "verdict", "chance_words", "state_words", "oddities",
-    "duration", "is_rare", "presence", "certificate_words", "meanings_words", "range_words",
+    "duration", "is_rare", "presence", "certificate_words", "meanings_words", "range_words", "listed",
 )  # fmt: skip
 ORDERS = {"score": "by score", "index": "by index", "concept": "by concept", "category": "by category"}
 
@@ -137,6 +137,22 @@ def verify_command(run: ReportRun) -> str:
 def unit_reference(run: ReportRun, layer: ReportLayer, unit: ReportUnit) -> str:
     """The unit as commands name it, quoted for a shell."""
     return shlex.quote(f"{words.clip(run.network, 400)}/{words.clip(layer.name, 400)}/{unit.index}")
+
+
+def unit_values(
+    run: ReportRun, layer: ReportLayer, unit: ReportUnit, pictures: Sequence[Any], shape: str, top: float, colours: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a unit's page shows. top: where bars end; colours: category -> hue."""
+    label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
+    groups = runner_bars(unit, top)
+    return {
+        "unit": unit, "pics": pictures, "shape": shape, "top": top, "hue": colours[category_of(unit.label)],
+        "title": f"unit {unit.index}: {label}", "plot": histogram_plot(unit), "tested": _tested(unit),
+        "runners": [(category, colours[category], bars) for category, bars in groups],
+        "measure": _measure(groups[0][1][0].label.measure) if groups else "",
+        "curve": gain_plot(unit.formula.curve) if unit.formula is not None else None,
+        "command": f"dissect unit {unit_reference(run, layer, unit)} --run {shlex.quote(run.run)}",
+    }  # fmt: skip
 
 
 def run_title(run: ReportRun) -> str:
@@ -231,17 +247,10 @@ class LayerPages:
         return [(run_title(self.run), "../index.html"), *further]
 
     def _unit(self, unit: ReportUnit, pictures: Sequence[Any], before: int | None, after: int | None) -> str:
-        label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
-        groups = runner_bars(unit, self.facts.top)
         return render(
-            "unit.html", self.run, root="../", layer_folder=self.folder, title=f"unit {unit.index}: {label}", unit=unit, pics=pictures,
-            path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")), before=before, after=after, hue=self._hue(unit),
-            shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=self.facts.top,
-            runners=[(category, self.hues[category], bars) for category, bars in groups],
-            measure=_measure(groups[0][1][0].label.measure) if groups else "",
-            curve=gain_plot(unit.formula.curve) if unit.formula is not None else None,
-            tested=_tested(unit),
-            command=f"dissect unit {unit_reference(self.run, self.layer, unit)} --run {shlex.quote(self.run.run)}",
+            "unit.html", self.run, root="../", layer_folder=self.folder, before=before, after=after, score_help=self.score_help,
+            path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")),
+            **unit_values(self.run, self.layer, unit, pictures, self.book.shape, self.facts.top, self.hues),
         )  # fmt: skip
 
     def _grids(self, ordered: dict[str, list[ReportUnit]]) -> Iterator[tuple[str, str]]:

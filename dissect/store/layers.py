@@ -113,6 +113,12 @@ def concepts(connection: Connection, vocabulary: str | None, category: str | Non
     return sorted(views, key=lambda view: (view.vocabulary, view.category, view.name))
 
 
+def categories(connection: Connection) -> list[str]:
+    """Names of all categories that some concept has."""
+    query = select(schema.category.c.name).where(schema.category.c.id.in_(select(schema.concept.c.category_id)))
+    return sorted(connection.execute(query).scalars())
+
+
 def _ties(connection: Connection) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     edge, low, high = schema.concept_edge, schema.concept.alias("low"), schema.concept.alias("high")
     query = select(edge.c.source_id, edge.c.target_id, low.c.name.label("low"), high.c.name.label("high"))

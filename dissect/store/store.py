@@ -329,6 +329,11 @@ class Store:
         with reading(self._engine) as connection:
             return layers.concepts(connection, vocabulary, category, run)
 
+    def categories(self) -> list[str]:
+        """Categories of concepts, by name."""
+        with reading(self._engine) as connection:
+            return layers.categories(connection)
+
     def counts(self) -> dict[str, int]:
         """Number of rows of every table."""
         with reading(self._engine) as connection:
