@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -16,7 +17,7 @@ from dissect.serve.settings import THREADS, Settings
 from dissect.store import Store
 
 ABOUT = "What the units of vision networks detect, how sure we are, and how we know. Reads one database; pages and API have the same paths."
-SILENT = {"tracing": False, "metrics": False, "logging": False}
+SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Newer FastAPI can report to a collector named in the environment; this service tells nobody anything."""
 ROUTERS = (
     api.router, assets.router, home.router, search_page.router, unit_page.router, layer_page.router, concept_page.router, run_pages.router,
