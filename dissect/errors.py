@@ -21,6 +21,7 @@
     └── StoreError                   1   the database refuses
         ├── SchemaError              5   the database needs `dissect db upgrade`
         ├── UnavailableError         1   the database is busy or out of reach: the same may work later
+        ├── TooSlowError             1   a question took longer than it may
         └── LeaseLostError           1   another worker took over this shard or job; its result stands
 
 A message says what, where, and what to do. The cause is chained.
@@ -131,6 +132,10 @@ class SchemaError(StoreError):
 
 class UnavailableError(StoreError):
     """The database is busy or out of reach: the same may work later."""
+
+
+class TooSlowError(StoreError):
+    """A question took longer than it may."""
 
 
 class LeaseLostError(StoreError):

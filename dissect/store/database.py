@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,27 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from dissect.errors import MissingExtraError, NotSupportedError, StorageError, StoreError, UnavailableError, UsageError
+from dissect.errors import (
+    MissingExtraError,
+    NotSupportedError,
+    StorageError,
+    StoreError,
+    TooSlowError,
+    UnavailableError,
+    UsageError,
+)
 
 BUSY_SECONDS = 60.0
 """How long a SQLite connection waits for another writer before it gives up."""
 
 _WRITE = "dissect_write"
 _GUARD = "dissect_guard"
+_STEPS = 20_000
+"""Instructions of SQLite (about a millisecond) between two looks at the clock."""
+_SLOW = "it takes too long to answer. Ask for less: fewer or rarer words, one model, one layer."
 _REASONS = (
+    ("interrupted", TooSlowError, _SLOW),
+    ("statement timeout", TooSlowError, _SLOW),
     ("is locked", UnavailableError, "another program has held it for a minute. Wait for that program, or end it, then try again."),
     ("readonly", StorageError, "it is read-only. Make the file and its folder writable, or choose another with --db."),
     ("read-only", StorageError, "it is read-only. Make the database writable, or choose another with --db."),
@@ -103,18 +117,19 @@ def wal_is_safe(version: tuple[int, int, int]) -> bool:
     return version >= (3, 51, 3) or (version[:2] == (3, 50) and version[2] >= 7) or (version[:2] == (3, 44) and version[2] >= 6)
 
 
-def make_engine(url: URL) -> Engine:
-    """An engine with our rules; nothing is opened yet."""
+def make_engine(url: URL, query_seconds: float | None = None) -> Engine:
+    """An engine with our rules; nothing is opened yet. query_seconds: how long a question may take."""
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
+        return _sqlite_engine(url, query_seconds)
+    bound = {} if query_seconds is None else {"options": f"-c statement_timeout={max(1, round(1000 * query_seconds))}"}
     try:
-        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=bound)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError("a PostgreSQL database", "postgres") from error
     return engine
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, query_seconds: float | None) -> Engine:
     file = sqlite_file(url)
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(url, connect_args=arguments, **({} if file else {"poolclass": StaticPool}))
@@ -131,9 +146,19 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        if query_seconds is not None:
+            _end_after(connection, query_seconds)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITE) else "BEGIN")
 
     return engine
+
+
+def _end_after(connection: Connection, seconds: float) -> None:
+    """Let SQLite give up a transaction's question that is still worked on after so many seconds."""
+    end = time.monotonic() + seconds
+    plain = connection.connection.dbapi_connection
+    assert isinstance(plain, sqlite3.Connection)
+    plain.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
 
 
 @contextlib.contextmanager

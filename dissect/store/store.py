@@ -42,8 +42,10 @@ from dissect.store.views import (
     ConceptView,
     FindingFilter,
     FindingView,
+    LabelTests,
     LayerSummary,
     RunRecord,
+    RunSize,
     SkippedView,
     StageProgress,
     StageUse,
@@ -67,10 +69,11 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True, query_seconds: float | None = None) -> Store:
         """Open the database at a SQLAlchemy URL (`sqlite:///file`, `postgresql://user@host/name`).
 
-        A new (empty) database gets its tables, unless `create` is False.
+        A new (empty) database gets its tables, unless `create` is False. query_seconds: a question that takes longer is given up with
+        `TooSlowError`.
 
         Raises:
             UsageError: the URL is malformed or names another kind of database.
@@ -80,7 +83,7 @@ class Store:
             MissingExtraError: PostgreSQL without its driver.
         """
         address = parse_url(url)
-        engine = make_engine(address)
+        engine = make_engine(address, query_seconds)
         try:
             _prepare(engine, create)
         except BaseException:
@@ -311,6 +314,16 @@ class Store:
         with reading(self._engine) as connection:
             return layers.layer_summary(connection, run_id, layer)
 
+    def run_sizes(self, run_ids: Sequence[int]) -> dict[int, RunSize]:
+        """Run -> how many units it looked at and labelled."""
+        with reading(self._engine) as connection:
+            return layers.run_sizes(connection, run_ids)
+
+    def label_tests(self, run_id: int, layer: str, chance: float) -> LabelTests:
+        """Of a layer's detectors: how many labels were tested, and how many of those have a q above `chance`; the layer's best score."""
+        with reading(self._engine) as connection:
+            return layers.label_tests(connection, run_id, layer, chance)
+
     def units(
         self, filters: UnitFilter | None = None, *, order: str = "score", limit: int = 50, after: str | None = None, exemplars: int = 5
     ) -> list[UnitView]:
@@ -348,6 +361,11 @@ class Store:
         """Concepts by category and name, each with the number of detector units that carry it."""
         with reading(self._engine) as connection:
             return layers.concepts(connection, vocabulary, category, run)
+
+    def categories(self) -> list[str]:
+        """Categories of concepts, by name."""
+        with reading(self._engine) as connection:
+            return layers.categories(connection)
 
     def counts(self) -> dict[str, int]:
         """Number of rows of every table."""

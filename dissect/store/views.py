@@ -257,6 +257,23 @@ class LayerSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSize:
+    """A run in numbers. labelled: units of a layer that count as detectors; None where nothing was scored."""
+
+    units: int
+    labelled: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTests:
+    """Of a layer's detectors: labels that were tested for chance, and those that may be chance. top: best score of the layer."""
+
+    tested: int
+    chance: int
+    top: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ConceptView:
     """One concept with the number of detector units that carry it as their label (in the runs asked for)."""
 
