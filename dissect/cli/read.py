@@ -8,6 +8,7 @@ import typer
 
 from dissect.cli.formulas import formula_lines
 from dissect.cli.output import Format, shown, write_json, write_rows
+from dissect.cli.reviewed import lines_of_reviews
 from dissect.cli.state import State
 from dissect.cli.tested import lines_of_tests
 from dissect.errors import UsageError
@@ -44,6 +45,7 @@ def search(
     min_iou: Annotated[float | None, typer.Option(help="Only labels with at least this score.")] = None,
     max_q: Annotated[float | None, typer.Option(help="Only labels whose q-value is at most this (untested ones are left out).")] = None,
     detectors: Annotated[bool, typer.Option("--detectors", help="Only units that count as detectors.")] = False,
+    reviewed: Annotated[str | None, typer.Option(help="Only labels that are accepted, rejected, relabelled, stale or unreviewed.")] = None,
     all_runs: Annotated[
         bool, typer.Option("--all-runs", help="Also older and unfinished runs on the same layer, network and data set.")
     ] = False,
@@ -63,7 +65,7 @@ def search(
     state: State = context.obj
     filters = UnitFilter(
         run=run, model=model, layer=layer, category=category, method=method, min_iou=min_iou, max_q=max_q, detectors=detectors,
-        newest=not all_runs, uses=tuple(uses or ()),
+        newest=not all_runs, uses=tuple(uses or ()), reviewed=reviewed,
     )  # fmt: skip
     store = state.store(create=False)
     filters = replace(filters, q=text if text.strip() else None)
@@ -104,15 +106,15 @@ def unit(
         print(_page(view))
 
 
-def split_name(name: str) -> tuple[str, str, int]:
-    """MODEL/LAYER/UNIT into its parts. Layers and models may hold slashes: the last part is the unit, the one before it the layer.
+def split_name(name: str, form: str = "MODEL/LAYER/UNIT, for example demo/layer6/99") -> tuple[str, str, int]:
+    """MODEL/LAYER/UNIT (or another `form`) into its parts. Models may hold slashes: the last part is the unit, the one before the layer.
 
     Raises:
         UsageError: it has another form.
     """
     parts = name.split("/")
     if len(parts) < 3 or not parts[-1].isdecimal() or not all(parts):
-        raise UsageError(f"{name!r} does not name a unit. Write it as MODEL/LAYER/UNIT, for example demo/layer6/99.")
+        raise UsageError(f"{name!r} does not name a unit. Write it as {form}.")
     return "/".join(parts[:-2]), parts[-2], int(parts[-1])
 
 
@@ -188,7 +190,7 @@ def _page(view: UnitView) -> str:
         if label.images is not None:
             lines.append(presence(label.images))
         lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
-    lines += formula_lines(view) + lines_of_tests(view)
+    lines += formula_lines(view) + lines_of_tests(view) + lines_of_reviews(view)
     share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
     lines += [
         "",
