@@ -54,7 +54,7 @@ def submit(
         model, data, _names(layers), _names(methods), split, limit, profile, quantile, threshold, min_images
     )  # fmt: skip
     store = state.store()
-    resolved(request, store, state.config)
+    resolved(request, store, state.config.cards)
     job = store.jobs().submit(request.as_plain(), local_user())
     if state.json:
         write_json(dataclasses.asdict(job))

@@ -129,7 +129,7 @@ def _list(state: State, kind: Kind, form: FormatOption) -> None:
     store = state.store()
     known = {found.name: found for found in store.registry().registered(kind)}
     rows = []
-    for name in names(kind, store, state.config):
+    for name in names(kind, store, state.config.cards):
         found = known.get(name)
         what = "its card" if found is None else ", ".join(f"{key} {value}" for key, value in found.settings.items())
         rows.append({"name": name, "stands_for": what, "registered_by": found.registered_by if found else None})

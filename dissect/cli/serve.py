@@ -39,7 +39,7 @@ def serve(
 
     state: State = context.obj
     names = (*(allow_host or ()), *(() if host in ("0.0.0.0", "::") else (f"[{host}]" if ":" in host else host,)))
-    settings = Settings(state.config.cache / "thumbs", names, allow_writes)
+    settings = Settings(state.config.cache / "thumbs", names, allow_writes, state.config.cards)
     with Store.open(state.config.database_url, create=False, query_seconds=QUERY_SECONDS) as store, listen(host, port) as opened:
         address = address_of(opened)
         if not address.removeprefix("http://").startswith(LOOPBACK):

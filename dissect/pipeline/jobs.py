@@ -11,10 +11,10 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dissect.concepts import card as data_cards
-from dissect.config import Config
 from dissect.errors import NotFoundError, UsageError
 from dissect.fingerprint import Plain
 from dissect.network import card as model_cards
@@ -75,14 +75,14 @@ class JobRequest:
         return cls(**given)
 
 
-def names(kind: Kind, store: Store, config: Config) -> list[str]:
+def names(kind: Kind, store: Store, cards: tuple[Path, ...]) -> list[str]:
     """Every name of a network or a data set that a job may use, in order."""
-    cards = model_cards.list_cards(config.cards) if kind == "model" else data_cards.list_cards(config.cards)
-    found = {item.name for item in cards if item.card is not None} | {item.name for item in store.registry().registered(kind)}
+    listed = model_cards.list_cards(cards) if kind == "model" else data_cards.list_cards(cards)
+    found = {item.name for item in listed if item.card is not None} | {item.name for item in store.registry().registered(kind)}
     return sorted(found)
 
 
-def resolved(job: JobRequest, store: Store, config: Config) -> RunRequest:
+def resolved(job: JobRequest, store: Store, cards: tuple[Path, ...]) -> RunRequest:
     """The run that a job means. Nothing but its names is looked up.
 
     Raises:
@@ -91,17 +91,17 @@ def resolved(job: JobRequest, store: Store, config: Config) -> RunRequest:
     check_layers(job.layers)
     if job.split is not None and (not _SPLIT.fullmatch(job.split) or ".." in job.split):
         raise UsageError(f"split is {job.split!r}. Give the name of a split, such as val.")
-    fixed = {**_settings("model", job.model, store, config), **_settings("data", job.data, store, config)}
+    fixed = {**_settings("model", job.model, store, cards), **_settings("data", job.data, store, cards)}
     asked = {name: value for name, value in dataclasses.asdict(job).items() if value is not None and name not in ("model", "data")}
     return RunRequest.from_plain({**asked, **fixed})
 
 
-def _settings(kind: Kind, name: str, store: Store, config: Config) -> dict[str, Plain]:
+def _settings(kind: Kind, name: str, store: Store, cards: tuple[Path, ...]) -> dict[str, Plain]:
     """What a name stands for, as fields of a run's request."""
     registered = store.registry().find(kind, name)
     if registered is not None:
         return dict(registered.settings)
-    known = names(kind, store, config)
+    known = names(kind, store, cards)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3) or known[:10]
         what = "network" if kind == "model" else "data set"

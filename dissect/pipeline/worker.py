@@ -88,7 +88,7 @@ class Worker:
             pulse.look()
 
         store = self.store.held(self.queue, claim)
-        request = resolved(JobRequest.from_plain(claim.request), store, self.config)
+        request = resolved(JobRequest.from_plain(claim.request), store, self.config.cards)
         outcome = run_request(
             request, self.config, store, pulse, workers=self.threads, report=Path(), say=self.say, began_run=begun
         )  # fmt: skip

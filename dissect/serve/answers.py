@@ -18,6 +18,7 @@ from dissect.serve.shapes import (
     FindingShape,
     LabelShape,
     LayerShape,
+    ReviewShape,
     RunDocument,
     RunRow,
     StageShape,
@@ -102,6 +103,7 @@ def unit_document(
         concepts=[ConceptScoreShape.model_validate(concept) for concept in view.concepts], exemplars=exemplars,
         effects=[EffectShape.model_validate(effect) for effect in effects], findings=[finding_shape(found) for found in findings],
         elsewhere=[unit_row(other) for other in elsewhere], alike=[unit_row(other) for other in alike],
+        reviews=[ReviewShape.model_validate(each) for each in view.reviews],
     )  # fmt: skip
 
 

@@ -10,9 +10,26 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from dissect import __version__
-from dissect.serve import api, assets, concept_page, errors, home, layer_page, links, other_pages, run_pages, search_page, unit_page
+from dissect.serve import (
+    api,
+    assets,
+    concept_page,
+    errors,
+    home,
+    jobs_api,
+    jobs_pages,
+    layer_page,
+    links,
+    login,
+    other_pages,
+    reviews,
+    run_pages,
+    search_page,
+    unit_page,
+)
 from dissect.serve.guard import Guard
 from dissect.serve.read import Reader
+from dissect.serve.sessions import Sessions
 from dissect.serve.settings import THREADS, Settings
 from dissect.store import Store
 
@@ -21,7 +38,7 @@ SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configur
 """Newer FastAPI can report to a collector named in the environment; this service tells nobody anything."""
 ROUTERS = (
     api.router, assets.router, home.router, search_page.router, unit_page.router, layer_page.router, concept_page.router, run_pages.router,
-    other_pages.router,
+    other_pages.router, reviews.router, jobs_api.router, jobs_pages.router, login.router,
 )  # fmt: skip
 """In order: a path that ends in `.json` or `.csv` is data before it is a page's name."""
 
@@ -33,6 +50,8 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
         lifespan=_lifespan, redirect_slashes=False, telemetry=SILENT,
     )  # fmt: skip
     app.state.reader = Reader(store)
+    app.state.store = store
+    app.state.sessions = Sessions()
     app.state.settings = settings
     for router in ROUTERS:
         app.include_router(router)

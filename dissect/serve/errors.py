@@ -23,7 +23,9 @@ CODES = {
     413: "too_large", 414: "too_long", 421: "wrong_host", 422: "invalid", 431: "too_large", 500: "fault", 503: "unavailable",
 }  # fmt: skip
 """Status -> the word that a program can test for."""
-TITLES = {403: "Not allowed", 404: "Not found", 421: "Another host", 422: "That question cannot be asked", 503: "Not now"}
+TITLES = {
+    401: "Log in first", 403: "Not allowed", 404: "Not found", 421: "Another host", 422: "That question cannot be asked", 503: "Not now",
+}  # fmt: skip
 FAULT = "this is a fault of dissect; the server's log says more. Please report it."
 
 

@@ -40,6 +40,11 @@ def audit(number: int) -> str:
     return f"/audits/{number}"
 
 
+def job(number: int) -> str:
+    """A job."""
+    return f"/jobs/{number}"
+
+
 def picture(sha256: str) -> str:
     """The small copy of an image with this content."""
     return f"/t/{sha256}.jpg"

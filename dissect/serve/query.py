@@ -34,13 +34,14 @@ class LayerQuery(BaseModel):
     min_iou: Number = Field(None, description="Least IoU of the label.")
     max_q: Number = Field(None, description="Greatest q of the label; untested labels are left out.")
     detectors: bool = Field(False, description="Only units that count as detectors.")
+    reviewed: Text = Field(None, description="accepted, rejected, relabelled, stale or unreviewed.")
     order: Order = Field("score", description="Order of the list.")
     after: Annotated[str | None, BeforeValidator(_asked), Field(max_length=4000, description="`next` of the answer before.")] = None
     limit: Annotated[int, Field(ge=1, le=MOST_UNITS, description="Most units in one answer.")] = 48
 
     def filters(self, **further: object) -> UnitFilter:
         """The same for the store."""
-        names = ("q", "category", "concept", "method", "kind", "state", "min_iou", "max_q", "detectors")
+        names = ("q", "category", "concept", "method", "kind", "state", "min_iou", "max_q", "detectors", "reviewed")
         return UnitFilter(**{name: getattr(self, name) for name in names}, **further)  # type: ignore[arg-type]
 
     def asked(self) -> dict[str, object]:

@@ -25,12 +25,13 @@ THREADS = 10
 class Settings:
     """thumbnails: the cache's folder of small pictures, or None. hosts: names that a request's Host may have, beside `LOOPBACK`.
 
-    allow_writes: whether routes that change the database answer at all.
+    allow_writes: whether routes that change the database answer at all. cards: folders of cards whose names a job may use.
     """
 
     thumbnails: Path | None = None
     hosts: tuple[str, ...] = ()
     allow_writes: bool = False
+    cards: tuple[Path, ...] = ()
 
     @property
     def allowed(self) -> frozenset[str]:

@@ -211,6 +211,26 @@ class UnitList(Shape):
     next: str | None
 
 
+class ReviewShape(Shape):
+    """What a person said of a method's label. text: the label then; stale: it is another now, and the review counts for nothing."""
+
+    id: int
+    method: str
+    text: str
+    verdict: str
+    relabel: str | None
+    comment: str
+    reviewer: str
+    created_at: datetime
+    stale: bool
+
+
+class ReviewList(Shape):
+    """Reviews of a unit, newest first."""
+
+    reviews: list[ReviewShape]
+
+
 class UnitDocument(Shape):
     """A unit with all that is known of it in its run. label: the headline; labels: of every method."""
 
@@ -231,6 +251,7 @@ class UnitDocument(Shape):
     findings: list[FindingShape]
     elsewhere: list[UnitRow] = Field(description="The same unit in other runs.")
     alike: list[UnitRow] = Field(description="Other units with the same label.")
+    reviews: list[ReviewShape] = Field(description="The newest review of each method's label.")
 
 
 class EffectShape(Shape):

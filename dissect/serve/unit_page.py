@@ -24,6 +24,7 @@ from dissect.serve.pages import colours, help_address, render
 from dissect.serve.places import layer_place
 from dissect.serve.read import Reader
 from dissect.serve.settings import Settings
+from dissect.serve.write import Who
 from dissect.store import LayerSummary, RunRecord, UnitView
 
 router = APIRouter(include_in_schema=False)
@@ -38,10 +39,10 @@ def some_unit(read: Read, model: Segment, run: Reference, layer: Segment) -> Red
 
 
 @router.get("/m/{model}/r/{run}/{layer}/{unit:int}", response_class=HTMLResponse)
-def unit(read: Read, limits: Limits, model: Segment, run: Reference, layer: Segment, unit: Number) -> str:
+def unit(read: Read, limits: Limits, who: Who, model: Segment, run: Reference, layer: Segment, unit: Number) -> str:
     """One unit."""
     record, summary = layer_place(read, model, run, layer)
-    return render("unit_page.html", **_values(read, limits, record, summary, read.unit(record, summary, unit)))
+    return render("unit_page.html", who=who, **_values(read, limits, record, summary, read.unit(record, summary, unit)))
 
 
 def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSummary, view: UnitView) -> dict[str, Any]:
