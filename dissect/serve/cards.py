@@ -14,7 +14,7 @@ from dissect.serve.album import Album
 from dissect.serve.read import Reader
 from dissect.store import UnitFilter, UnitView
 
-FIRST_CARDS = 8
+FIRST_CARDS = 12
 
 
 @dataclass(frozen=True, slots=True)

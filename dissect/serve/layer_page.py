@@ -53,7 +53,7 @@ def sentence(read: Reader, record: RunRecord, summary: LayerSummary, facts: Laye
 def bars_of(by_category: Mapping[str, Mapping[str, int]], here: str) -> list[BarGroup]:
     """The histogram; each bar leads to the units of its concept."""
     groups = []
-    for category in sorted(by_category, key=category_place):
+    for category in sorted(filter(by_category.get, by_category), key=category_place):
         counted = sorted(by_category[category].items(), key=lambda pair: (-pair[1], pair[0]))
         lines = [
             BarLine(
