@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from dissect.serve.auth import writes_allowed
 from dissect.serve.pages import render
 from dissect.serve.sessions import COOKIE, SECONDS, Sessions
-from dissect.serve.write import UNKNOWN, Who, Writable, person
+from dissect.serve.write import UNKNOWN, Who, Writable, may_write, person
 from dissect.store.tokens import TokenRecord
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +37,7 @@ def log_in(
     found = store.tokens().check(token.strip())
     if found is None:
         raise HTTPException(401, UNKNOWN)
-    if not (found.allows("review") or found.allows("jobs")):
+    if not may_write(found):
         raise HTTPException(403, f"the token {found.name} may only read, which needs no log-in.")
     sessions: Sessions = request.app.state.sessions
     answer = RedirectResponse(_local(next), 303)

@@ -78,10 +78,16 @@ def person(scope: str) -> Callable[..., TokenRecord]:
     return allowed
 
 
+def may_write(token: TokenRecord) -> bool:
+    """Whether a session with this token is of use."""
+    return token.allows("review") or token.allows("jobs")
+
+
 def _of_cookie(request: Request, value: str) -> TokenRecord | None:
     sessions: Sessions = request.app.state.sessions
     number = sessions.read(value)
-    return None if number is None else store(request).tokens().valid(number)
+    found = None if number is None else store(request).tokens().valid(number)
+    return found if found is not None and may_write(found) else None
 
 
 def _with(scope: str, token: TokenRecord | None, headers: dict[str, str] | None = None) -> TokenRecord:
