@@ -174,6 +174,8 @@ class JobQueue:
             "started_at": row["started_at"] or now(), "not_before": None, "step": "", "done": 0, "total": 0, "counted": "",
         }  # fmt: skip
         connection.execute(update(table).where(table.c.id == row["id"]).values(**lease))
+        if row["owner"] is not None:
+            _free_shards(connection, row["owner"])
         return JobClaim(row["id"], token, attempt, row["request"], self._lease)
 
     def _give_up(self, connection: Connection, row: RowMapping) -> None:
@@ -194,6 +196,13 @@ class JobQueue:
 
     def _time(self, connection: Connection) -> float:
         return self._clock() if self._clock is not None else seconds(connection)
+
+
+def _free_shards(connection: Connection, silent: str) -> None:
+    """Open the shards of a worker that has lost its job: it may not write any more, and their own leases last much longer than a job's."""
+    table = schema.shard
+    free = {**_FREE, "state": "open"}
+    connection.execute(update(table).where(table.c.state == "leased", table.c.owner == silent).values(**free))
 
 
 def _waiting(time: float) -> Select[Any]:

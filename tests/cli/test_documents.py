@@ -16,7 +16,7 @@ from dissect.cli.reference import commands
 from tests.pipeline.tiny import write_data, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md")
+PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/service.md")
 ELSEWHERE = ("make ", "pip install", "python benchmarks", "python -m benchmarks")
 """Lines that are tried by other means: a fresh clone, a benchmark run."""
 
@@ -117,6 +117,25 @@ READING = [
     ["export", "latest", "--format", "html", "-o", "page"],
     ["audit", "latest"],
     ["audit", "--descriptions", "annotations.csv", "--no-report"],
+    ["token", "create", "ci", "--scope", "jobs"],
+    ["token", "list"],
+    ["token", "revoke", "ci"],
+    ["models", "register", "mine", "tiny.toml"],
+    ["models", "registered"],
+    ["models", "unregister", "mine"],
+    ["models", "register", "mine", "tiny.toml"],
+    ["data", "register", "streets", "my-set.toml"],
+    ["data", "registered"],
+    ["jobs", "submit", "mine", "--data", "streets"],
+    ["jobs", "list"],
+    ["jobs", "show", "1"],
+    ["jobs", "cancel", "1"],
+    ["jobs", "resume", "1"],
+    ["worker", "--once"],
+    ["worker", "--once"],
+    ["data", "unregister", "streets"],
+    ["review", "latest/units/0", "--accept"],
+    ["review", "latest/units/0", "--history"],
     ["doctor", "--quick"],
     ["runs", "delete", "latest", "--yes"],
 ]

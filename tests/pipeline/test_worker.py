@@ -106,7 +106,7 @@ def test_a_cancelled_job_stops_at_its_next_step_and_goes_on_when_it_is_resumed(s
 
 
 def test_a_worker_that_lost_its_job_says_so_and_ends_nothing(shop: Shop) -> None:
-    clock, said = Clock(), []
+    clock, said = Clock(), list[str]()
     number = shop.submit()
 
     def taken_over() -> None:
@@ -195,7 +195,9 @@ def test_names_are_those_registered_and_those_of_cards(shop: Shop, tmp_path: Pat
 
 @pytest.mark.parametrize("change", [
     {"weights": "x"}, {"trust": True}, {"model": 1}, {"model": ""}, {"data": None}, {"layers": "layer1"}, {"layers": [1]},
-    {"layers": [""]}, {"layers": ["x"] * 201}, {"limit": True}, {"limit": 1.5}, {"limit": 2**40}, {"quantile": "0.1"}, {"colour_naming": 1}, {"split": "a\0b"},
+    {"layers": [""]},
+    {"layers": ["x"] * 201}, {"limit": True}, {"limit": 1.5}, {"limit": 2**40},
+    {"quantile": "0.1"}, {"colour_naming": 1}, {"split": "a\0b"},
     {"model": "x" * 201}, {"methods": ["m" * 300]},
 ])  # fmt: skip
 def test_what_is_no_request_is_refused(change: dict[str, Any]) -> None:

@@ -12,9 +12,9 @@ from dissect.serve.app import create_app
 from dissect.serve.settings import Settings
 from dissect.store import Store
 from tests.serve.world import fill, fill_unlabelled, write_thumbnails
-from tests.store.conftest import migrated_database, migrated_file, postgres_server, postgres_store, sqlite_store, sqlite_url
+from tests.store.conftest import migrated_database, migrated_file, postgres_server, postgres_store, postgres_url, sqlite_store, sqlite_url
 
-__all__ = ["migrated_database", "migrated_file", "postgres_server", "postgres_store", "sqlite_store", "sqlite_url"]
+__all__ = ["migrated_database", "migrated_file", "postgres_server", "postgres_store", "postgres_url", "sqlite_store", "sqlite_url"]
 HOME = "http://127.0.0.1"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dissect.errors import LeaseLostError, NotFoundError, UsageError
+from dissect.probe.ledger import Stage
 from dissect.store import JobClaim, Store
 from dissect.store.jobs import MOST_ATTEMPTS, RETRY_SECONDS, JobQueue
 from tests.store.made_up_runs import save_run, save_world, small_layer, spec
@@ -108,6 +109,25 @@ def test_nothing_of_a_late_worker_gets_into_the_database(store: Store) -> None:
             late()
     assert (store.counts(), store.run(run.id).state) == (before, "done")
     assert held.unit("tiny", "conv1", 0).label is not None
+
+
+def test_the_shards_of_a_worker_that_lost_its_job_are_free_at_once(store: Store) -> None:
+    clock = Clock()
+    queue = store.jobs(lease_seconds=60, clock=clock)
+    queue.submit(REQUEST, "ann")
+    held = store.held(queue, taken(queue)).ledger(clock=clock)
+    stage = Stage("5" * 64, "tally", None, {})
+    held.open(stage, [(0, 1), (1, 2)])
+    shard = held.claim(stage.fingerprint)
+    clock.time += 61
+    assert shard is not None and store.ledger(clock=clock).claim(stage.fingerprint, shard.index) is None
+    ledger = store.held(queue, taken(queue)).ledger(clock=clock)
+    again = ledger.claim(stage.fingerprint, shard.index)
+    assert again is not None
+    with pytest.raises(LeaseLostError):
+        held.complete(shard, "late", "c" * 64, 1, {})
+    ledger.complete(again, "first", "c" * 64, 1, {})
+    assert [found.file for found in store.ledger().done(stage.fingerprint)] == ["first"]
 
 
 def test_a_run_that_is_done_is_not_made_failed_by_another_process(store: Store) -> None:

@@ -92,7 +92,7 @@ def test_what_is_no_review_is_refused_and_nothing_is_written(store: Store) -> No
         ("accept", {"seen": "dog"}, "is 'car' now, not 'dog'"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=message):
-            book.add(run.id, "conv1", 0, verdict, "ann", **given)  # type: ignore[arg-type]
+            book.add(run.id, "conv1", 0, verdict, "ann", **given)
     for layer, index, method in (("conv2", 0, None), ("conv1", 6, None), ("conv1", 5, None), ("conv1", 0, "invert")):
         with pytest.raises(NotFoundError):
             book.add(run.id, layer, index, "accept", "ann", method=method)
