@@ -30,7 +30,8 @@ def concept(read: Read, limits: Limits, category: Segment, concept: Segment, ask
     shown, here = cards(limits.thumbnails, page.units), links.concept(found.category, found.name)
     return render(
         "concept_page.html", title=f"{found.name or '(label 0)'} [{found.category}]", concept=found, cards=shown, here=here,
-        hues=colours(read, {found.category, *(category_of(card.unit.label) for card in shown)}), path=[("Units", "/units"), (found.name or "(label 0)", "")],
+        hues=colours(read, {found.category, *(category_of(card.unit.label) for card in shown)}),
+        path=[("Units", "/units"), (found.name or "(label 0)", "")],
         following=links.with_query(here, asked.asked() | {"after": page.next}) if page.next else None,
         data=f"{here}.json", table=f"{here}.csv",
     )  # fmt: skip

@@ -16,8 +16,10 @@ def _asked(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Text = Annotated[str | None, BeforeValidator(_asked), Field(max_length=400)]
-Number = Annotated[float | None, BeforeValidator(_asked), Field(allow_inf_nan=False)]
+Text = Annotated[Annotated[str, Field(max_length=400)] | None, BeforeValidator(_asked)]
+Words = Annotated[Annotated[str, Field(max_length=1000)] | None, BeforeValidator(_asked)]
+Cursor = Annotated[Annotated[str, Field(max_length=4000)] | None, BeforeValidator(_asked)]
+Number = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(_asked)]
 
 
 class LayerQuery(BaseModel):
@@ -25,7 +27,7 @@ class LayerQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[str | None, BeforeValidator(_asked), Field(max_length=1000, description="Words that the label must hold.")] = None
+    q: Words = Field(None, description="Words that the label must hold.")
     category: Text = Field(None, description="Category of the label.")
     concept: Text = Field(None, description="A concept that the label names or uses.")
     method: Text = Field(None, description="Method of the label.")
@@ -36,7 +38,7 @@ class LayerQuery(BaseModel):
     detectors: bool = Field(False, description="Only units that count as detectors.")
     reviewed: Text = Field(None, description="accepted, rejected, relabelled, stale or unreviewed.")
     order: Order = Field("score", description="Order of the list.")
-    after: Annotated[str | None, BeforeValidator(_asked), Field(max_length=4000, description="`next` of the answer before.")] = None
+    after: Cursor = Field(None, description="`next` of the answer before.")
     limit: Annotated[int, Field(ge=1, le=MOST_UNITS, description="Most units in one answer.")] = 48
 
     def filters(self, **further: object) -> UnitFilter:

@@ -20,7 +20,8 @@ UNIT = links.unit(MODEL, 1, "conv1", 0)
 LAYER = links.layer(MODEL, 1, "conv1")
 PAGES = (
     "/", "/units", "/units?q=car", "/units?q=dog&detectors=true", "/units?q=nothing-like-it", "/audits", "/audits/1", "/help",
-    "/help?run=1", "/api", "/runs/1", "/runs/latest", links.model(MODEL), links.model(ODD), LAYER, f"{LAYER}?order=index&state=dead", f"{LAYER}?q=zebra",
+    "/help?run=1", "/api",
+    "/runs/1", "/runs/latest", links.model(MODEL), links.model(ODD), LAYER, f"{LAYER}?order=index&state=dead", f"{LAYER}?q=zebra",
     UNIT, links.unit(MODEL, 1, "conv1", 5), links.unit(MODEL, 1, "conv1", 7), links.layer(ODD, 2, "block.0/conv"),
     links.unit(ODD, 2, "block.0/conv", 0), links.unit(ODD, 2, "block.0/conv", 1), links.concept("object", "dog"),
     links.concept("color", ""), links.concept("odd", "a/b c"), "/units?all_runs=true&run=1&model=tiny&min_iou=0.1&order=concept",
@@ -143,6 +144,13 @@ def test_following_next_shows_every_unit_once(client: TestClient, start: str) ->
 def test_a_search_marks_the_words_and_says_why(client: TestClient) -> None:
     answer = client.get("/units?q=dog").text
     assert "<mark>dog</mark>" in answer and "narrower: terrier, under <mark>dog</mark>" in answer
+
+
+@pytest.mark.parametrize("page_", ["/units", LAYER])
+def test_a_form_sent_without_anything_filled_in_asks_for_everything(client: TestClient, page_: str) -> None:
+    fields = [field["name"] for tag in ("input", "select") for field in page(client, page_).all(tag) if "name" in field]
+    empty = "&".join(f"{name}=" for name in fields if name not in ("order", "detectors", "all_runs"))
+    assert len(fields) > 5 and text(client, f"{page_}?{empty}") == text(client, page_)
 
 
 def test_an_empty_search_names_concepts_that_exist(client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""A small database as the service meets it: a run with labels of three kinds, tests, an audit, an ablation; one without labels; pictures."""
+"""A small database as the service meets it: a run with labels of three kinds, tests, an audit, an ablation; a run without labels."""
 
 from __future__ import annotations
 
