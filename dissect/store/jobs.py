@@ -158,8 +158,11 @@ class JobQueue:
             connection.execute(update(table).where(_held(claim)).values(**values))
 
     def guard(self, claim: JobClaim) -> Callable[[Connection], None]:
-        """For `database.guarded`: no transaction writes unless the job is still this claim's, and none takes it over meanwhile."""
-        query = select(schema.job.c.id).where(_held(claim)).with_for_update(read=True)
+        """For `database.guarded`: no transaction writes unless the job is still this claim's, and none takes it over meanwhile.
+
+        The lock (on PostgreSQL) is the weakest that keeps a takeover away: a beat, or a wish to cancel, need not wait for the transaction.
+        """
+        query = select(schema.job.c.id).where(_held(claim)).with_for_update(read=True, key_share=True)
 
         def check(connection: Connection) -> None:
             if connection.execute(query).first() is None:

@@ -44,7 +44,7 @@ def test_the_committed_description_is_the_services(tmp_path: Path) -> None:
 def test_every_operation_is_described_with_its_errors() -> None:
     for path, operations in json.loads(described())["paths"].items():
         for method, operation in operations.items():
-            assert method == "get" and operation["description"] and operation["tags"], path
+            assert method in ("get", "post") and operation["description"] and operation["tags"], path
             error = operation["responses"]["default"]["content"]["application/json"]["schema"]
             assert error == {"$ref": "#/components/schemas/ErrorAnswer"} and "HTTPValidationError" not in str(operation)
 

@@ -12,6 +12,7 @@ import pytest
 from dissect.errors import LeaseLostError, NotFoundError, UsageError
 from dissect.probe.ledger import Stage
 from dissect.store import JobClaim, Store
+from dissect.store.database import guarded, writing
 from dissect.store.jobs import MOST_ATTEMPTS, RETRY_SECONDS, JobQueue
 from tests.store.made_up_runs import save_run, save_world, small_layer, spec
 from tests.store.test_ledger import Clock
@@ -109,6 +110,21 @@ def test_nothing_of_a_late_worker_gets_into_the_database(store: Store) -> None:
             late()
     assert (store.counts(), store.run(run.id).state) == (before, "done")
     assert held.unit("tiny", "conv1", 0).label is not None
+
+
+@pytest.mark.postgres
+def test_a_long_transaction_of_the_worker_keeps_a_takeover_away_but_no_wish_to_cancel(postgres_store: Store) -> None:
+    clock = Clock()
+    queue = postgres_store.jobs(lease_seconds=60, clock=clock)
+    number = queue.submit(REQUEST, "ann").id
+    claim = taken(queue)
+    clock.time += 61
+    with writing(guarded(postgres_store.engine, queue.guard(claim))):
+        assert queue.claim() is None
+        assert queue.cancel(number).cancel is True
+        assert queue.renew(claim) is True
+    clock.time += 61
+    assert queue.claim() is None and queue.job(number).state == "cancelled"
 
 
 def test_the_shards_of_a_worker_that_lost_its_job_are_free_at_once(store: Store) -> None:
