@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dissect.audit.changes import RunChanges
 from dissect.audit.finding import AuditReport
 from dissect.config import Config, resolve
 from dissect.pipeline.ablate import AblateRequest, ablate_run
 from dissect.pipeline.audit import AuditRequest, audit_run
+from dissect.pipeline.compare import CompareRequest, compare_runs
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.report import write_run_report
 from dissect.pipeline.request import RunRequest
@@ -180,6 +182,14 @@ class Run:
         other = None if against is None else str(against)
         request, progress = AuditRequest(**settings), progress_for(sys.stderr, quiet=quiet)
         return audit_run(self.store, self.config, str(self.record.id), request, progress, against=other, pages=False).report
+
+    def compare(self, other: Run | int | str, *, quiet: bool = False, **settings: Any) -> RunChanges:
+        """What changed from this run to another one of the same database; `settings` are the fields of
+        `dissect.pipeline.compare.CompareRequest` (layers, match, method, second_method, least_correlation, seed).
+        """
+        second = other.record.id if isinstance(other, Run) else other
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return compare_runs(self.store, self.config, self.record.id, second, CompareRequest(**settings), progress).changes
 
     def report(self, folder: str | Path) -> Path:
         """Write the HTML report; returns its first page."""

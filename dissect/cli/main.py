@@ -26,7 +26,7 @@ EXIT_CODES = {
     3: ("done, some inputs were skipped", "`dissect runs show latest` lists the images with the reason; what was good counts."),
     4: ("not there", "No such run, unit, card, layer or file; near names are in the message."),
     5: ("the database is older than this program", "`dissect db backup FILE`, then `dissect db upgrade`."),
-    6: ("done, and a gate is not kept", "`dissect audit --fail-on`: the failing clause is printed, its findings are in the report."),
+    6: ("done, and a gate is not kept", "--fail-on: the failing clause is printed, and what it found is in the report."),
     130: ("interrupted", "The same command again: finished shards and layers are kept."),
 }
 """Code -> (what it means, what to do)."""
@@ -39,8 +39,8 @@ AGAIN = "interrupted. Run the same command again: finished shards and layers are
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
-    "run", "compose", "verify", "ablate", "edit", "audit", "read", "runs", "data", "models", "cache", "database", "export", "serve",
-    "doctor", "demo",
+    "run", "compose", "verify", "ablate", "edit", "audit", "compare", "series", "read", "runs", "data", "models", "cache", "database",
+    "export", "serve", "doctor", "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 

@@ -26,6 +26,7 @@ class RunRequest:
     the network's input. geometry: `squash`, or `model` for the network's own resize and crop. limit: use that many evenly spaced images.
     threshold: a detector's IoU is above it. min_images: concepts on fewer images get no label. top: concepts kept a unit and category.
     input_size: (H, W) instead of the network's own. prefix_tokens: tokens before those of the patches, where that cannot be known.
+    step: training step of the weights, where it is known; changes no result.
     trust, partial, ema: how a checkpoint is read (see `network.checkpoint`). fast: channels_last, folded batch norm, packed filters.
     """
 
@@ -50,6 +51,7 @@ class RunRequest:
     trust: bool = False
     partial: bool = False
     ema: bool = False
+    step: int | None = None
     input_size: tuple[int, int] | None = None
     prefix_tokens: int | None = None
 
@@ -66,7 +68,7 @@ class RunRequest:
                 f"profile {self.profile} keeps activations as {' or '.join(rules.activation_dtypes)}, not {self.activation_dtype}. "
                 f"Leave --activation-dtype out, or choose another of: {', '.join(PROFILES)}."
             )
-        for name, least in (("limit", 1), ("min_images", 1), ("top", 1), ("exemplars", 1), ("prefix_tokens", 0)):
+        for name, least in (("limit", 1), ("min_images", 1), ("top", 1), ("exemplars", 1), ("step", 0), ("prefix_tokens", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}. Give a whole number of at least {least}.")

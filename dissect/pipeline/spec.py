@@ -93,7 +93,8 @@ def run_spec(
     checkpoint_id = store.save_checkpoint(
         model_id,
         CheckpointRecord(
-            str(describe["weights"]), file_sha256=network.file_sha256, source=request.weights or network.source, describe=describe
+            str(describe["weights"]), file_sha256=network.file_sha256, source=request.weights or network.source, step=request.step,
+            describe=describe,
         ),
     )
     dataset_id = store.save_dataset(

@@ -158,7 +158,7 @@ def _query() -> Select[Any]:
     used = select(func.max(schema.run_layer.c.images)).where(schema.run_layer.c.run_id == run.c.id).correlate(run).scalar_subquery()
     return (
         select(
-            run, model.c.name.label("model"), checkpoint.c.weights_hash, dataset.c.name.label("dataset"),
+            run, model.c.name.label("model"), checkpoint.c.weights_hash, checkpoint.c.step, dataset.c.name.label("dataset"),
             dataset.c.content_hash.label("dataset_hash"), dataset.c.vocabulary, dataset.c.label_kind, dataset.c.images,
             left_out.label("skipped"), used.label("used"), model.c.source.label("model_source"), model.c.licence.label("model_licence"),
             dataset.c.source.label("dataset_source"), dataset.c.licence.label("dataset_licence"),

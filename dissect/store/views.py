@@ -48,6 +48,8 @@ class RunRecord:
     dataset_licence: str = ""
     found: str | None = None
     used: int | None = None
+    step: int | None = None
+    """Training step of the checkpoint, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

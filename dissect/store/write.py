@@ -62,7 +62,9 @@ def save_model(connection: Connection, record: ModelRecord) -> int:
 def save_checkpoint(connection: Connection, model_id: int, record: CheckpointRecord) -> int:
     """Id of the checkpoint with these weights."""
     key = {"model_id": model_id, "weights_hash": record.weights_hash}
-    values = {"file_sha256": record.file_sha256, "source": record.source, "step": record.step, "describe": record.describe}
+    values: dict[str, Any] = {"file_sha256": record.file_sha256, "source": record.source, "describe": record.describe}
+    if record.step is not None:  # a later run of the same weights need not know it
+        values["step"] = record.step
     return upsert(connection, schema.checkpoint, key, values)
 
 

@@ -16,7 +16,7 @@ from dissect.cli.reference import commands
 from tests.pipeline.tiny import write_data, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md")
+PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/compare.md")
 ELSEWHERE = ("make ", "pip install", "python benchmarks", "python -m benchmarks")
 """Lines that are tried by other means: a fresh clone, a benchmark run."""
 
