@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from dissect.exchange import audit_page
+from dissect.exchange import audit_page, compare_page
 from dissect.serve import answers, links, shapes
 from dissect.serve.auth import Read
 from dissect.serve.csv_out import csv_answer, table_answer
 from dissect.serve.errors import ErrorAnswer
 from dissect.serve.names import name_in
-from dissect.serve.places import concept_filters, layer_place
-from dissect.serve.query import LayerQuery, LayerTable, UnitQuery, UnitTable
+from dissect.serve.places import changes_of, concept_filters, layer_place
+from dissect.serve.query import CompareQuery, LayerQuery, LayerTable, UnitQuery, UnitTable
 from dissect.serve.read import Reader, UnitPage
 
 router = APIRouter()
@@ -154,6 +154,18 @@ def concept_csv(
     """The units of a concept as a table."""
     found = read.concept(name_in(category), name_in(concept))
     return _table(request, read.units(concept_filters(asked, found), order=asked.order, limit=asked.limit, after=asked.after, exemplars=0))
+
+
+@both("/compare", "compare", shapes.Comparison)
+def compare(read: Read, asked: Annotated[CompareQuery, Query()]) -> shapes.Comparison:
+    """Two runs beside each other, units paired by number."""
+    return shapes.Comparison.model_validate(changes_of(read, asked).as_plain())
+
+
+@router.get("/compare.csv", include_in_schema=False)
+def compare_csv(read: Read, asked: Annotated[CompareQuery, Query()]) -> Response:
+    """Every pair of units as a table."""
+    return table_answer(compare_page.table_text(changes_of(read, asked)), "units.csv")
 
 
 @both("/audits", "audits", shapes.AuditList)

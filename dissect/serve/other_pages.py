@@ -1,4 +1,4 @@
-"""Audits, the help, and what a program can ask."""
+"""Audits, comparisons, the help, and what a program can ask."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from dissect.audit.finding import Finding
-from dissect.exchange import audit_page
+from dissect.exchange import audit_page, compare_page
 from dissect.exchange import help as glossary
 from dissect.exchange.from_store import report_head
 from dissect.exchange.view import ReportRun
+from dissect.exchange.words import clip
 from dissect.serve import links
 from dissect.serve.api import Number
 from dissect.serve.auth import Read
 from dissect.serve.pages import render
+from dissect.serve.places import changes_of
+from dissect.serve.query import CompareQuery
 
 router = APIRouter(include_in_schema=False)
 FINDINGS = 40
-"""Rows a subject on an audit's page; all of them are in its table."""
+"""Rows a subject on an audit's page, and a layer on a comparison's; all of them are in the tables."""
 
 
 @router.get("/audits", response_class=HTMLResponse)
@@ -41,6 +44,20 @@ def audit(read: Read, audit: Number) -> str:
         "audit_served.html", title=f"audit {record.id} of {record.model}", record=record, data=f"{here}.json", table=f"{here}.csv",
         data_href=f"{here}.json", table_href=f"{here}.csv", path=[("Audits", "/audits"), (f"audit {record.id}", "")],
         **audit_page.audit_values(report, most=FINDINGS, address=address),
+    )  # fmt: skip
+
+
+@router.get("/compare", response_class=HTMLResponse)
+def compare(read: Read, asked: Annotated[CompareQuery, Query()]) -> str:
+    """Two runs beside each other; a choice of runs while none is named."""
+    runs = [(str(run.id), clip(f"{run.id}: {run.model} on {run.dataset}", 80)) for run in read.runs()]
+    common = {"asked": asked, "runs": runs, "path": [("Compare", "")]}
+    if asked.a is None or asked.b is None:
+        return render("compare_served.html", title="Compare two runs", changes=None, **common)
+    changes = changes_of(read, asked)
+    return render(
+        "compare_served.html", title=f"{changes.first} and {changes.second}", data=links.with_query("/compare.json", asked.asked()),
+        table=links.with_query("/compare.csv", asked.asked()), **common, **compare_page.page_facts(changes, most=FINDINGS),
     )  # fmt: skip
 
 

@@ -78,3 +78,18 @@ class UnitTable(UnitQuery):
     """Units as a table."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] = MOST_ROWS
+
+
+class CompareQuery(BaseModel):
+    """Two runs, or two methods of one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    a: Text = Field(None, description="The first run: number, beginning of the fingerprint, or latest.")
+    b: Text = Field(None, description="The second run.")
+    method: Text = Field(None, description="Labels of this method in the first run; without it each unit's first label.")
+    against: Text = Field(None, description="Labels of this method in the second run; without it as in the first.")
+
+    def asked(self) -> dict[str, object]:
+        """What was asked, for links."""
+        return self.model_dump(exclude_none=True)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dissect.audit.changes import RunChanges
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError, UsageError
 from dissect.exchange.words import CHANCE
@@ -166,6 +167,12 @@ class Reader:
             hint = f" Near: {', '.join(near)}." if near else ""
             raise NotFoundError(f"there is no concept {name!r} in the category {category!r}.{hint}")
         return max(found, key=lambda concept: concept.units)
+
+    def changes(self, first: str, second: str, method: str | None, against: str | None) -> RunChanges:
+        """Two runs beside each other, units paired by number."""
+        from dissect.pipeline.compare import CompareRequest, compare_stored
+
+        return compare_stored(self._store, first, second, CompareRequest(method=method, second_method=against or method))
 
     def categories(self) -> list[str]:
         """All categories of concepts, by name."""

@@ -319,6 +319,16 @@ class AuditDocument(Shape):
     report: Plain
 
 
+class Comparison(Shape):
+    """Two runs beside each other: what differs in their settings, and layer by layer which labels were gained, lost or changed."""
+
+    first: Plain
+    second: Plain
+    differences: dict[str, list[str]]
+    notes: list[str]
+    layers: list[Plain]
+
+
 class ConceptDocument(Shape):
     """A concept, what is above and below it, and units that carry or use it."""
 

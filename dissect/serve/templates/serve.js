@@ -27,7 +27,7 @@
   if (drawer && window.matchMedia("(max-width: 760px)").matches) drawer.open = false;
 
   // A changed choice is applied at once; without this script the button does it.
-  for (const choice of document.querySelectorAll(".filters select")) choice.addEventListener("change", () => choice.form.submit());
+  for (const choice of document.querySelectorAll(".filters:not(.plain) select")) choice.addEventListener("change", () => choice.form.submit());
 
   // Empty fields would only make the address long.
   for (const form of document.querySelectorAll(".filters")) {
