@@ -85,7 +85,8 @@ def test_random_requests_get_described_answers_and_change_nothing(
         described = known(app.openapi())
         api = schemathesis.openapi.from_dict(described)
         api.app = app
-        open_ended = sum("parameters" in operations["get"] for operations in described["paths"].values())
+        each = [operation for operations in described["paths"].values() for operation in operations.values()]
+        open_ended = sum("parameters" in operation or "requestBody" in operation for operation in each)
         with connections() as heard:
             for found in api.get_all_operations():
                 made += tried(found.ok(), -(-wanted // open_ended))
@@ -95,8 +96,8 @@ def test_random_requests_get_described_answers_and_change_nothing(
 def known(described: dict[str, Any]) -> dict[str, Any]:
     """The description with names that the database holds offered beside anything else, so that not every answer is "not found"."""
     described = copy.deepcopy(described)
-    for operations in described["paths"].values():
-        for parameter in operations["get"].get("parameters", ()):
+    for operation in (operation for operations in described["paths"].values() for operation in operations.values()):
+        for parameter in operation.get("parameters", ()):
             if parameter["name"] in KNOWN:
                 parameter["schema"] = {"anyOf": [{"enum": list(KNOWN[parameter["name"]])}, parameter["schema"]]}
     return described
