@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from dissect.exchange import help as glossary
@@ -18,9 +19,10 @@ from tests.serve.world import MODEL, ODD
 
 UNIT = links.unit(MODEL, 1, "conv1", 0)
 LAYER = links.layer(MODEL, 1, "conv1")
+COMPARED = "/compare?a=1&b=1&method=netdissect&against=compositional"
 PAGES = (
     "/", "/units", "/units?q=car", "/units?q=dog&detectors=true", "/units?q=nothing-like-it", "/audits", "/audits/1", "/help",
-    "/help?run=1", "/api",
+    "/help?run=1", "/api", "/compare", COMPARED, "/compare?a=1",
     "/runs/1", "/runs/latest", links.model(MODEL), links.model(ODD), LAYER, f"{LAYER}?order=index&state=dead", f"{LAYER}?q=zebra",
     UNIT, links.unit(MODEL, 1, "conv1", 5), links.unit(MODEL, 1, "conv1", 7), links.layer(ODD, 2, "block.0/conv"),
     links.unit(ODD, 2, "block.0/conv", 0), links.unit(ODD, 2, "block.0/conv", 1), links.concept("object", "dog"),
@@ -141,6 +143,13 @@ def test_following_next_shows_every_unit_once(client: TestClient, start: str) ->
     assert sorted(seen) == sorted(unit["href"] for unit in everything)
 
 
+def test_two_methods_of_a_run_stand_beside_each_other(client: TestClient) -> None:
+    shown = text(client, COMPARED)
+    assert "What changed from run 1: tiny" in shown and "Units whose label changed" in shown and "Labels of this method" not in shown
+    for wrong in ("/compare?a=1&b=1", "/compare?a=1&b=2", "/compare.json?a=1", "/compare?a=1&b=1&method=x&against=y"):
+        assert client.get(wrong).status_code in (404, 422), wrong
+
+
 def test_a_search_marks_the_words_and_says_why(client: TestClient) -> None:
     answer = client.get("/units?q=dog").text
     assert "<mark>dog</mark>" in answer and "narrower: terrier, under <mark>dog</mark>" in answer
@@ -193,6 +202,5 @@ def test_every_page_route_was_tried(client: TestClient) -> None:
     assert isinstance(app, FastAPI)
     tried = [links.model(MODEL) + "/r/1", LAYER + "/random", "/runs", *(path.partition("?")[0] for path in PAGES)]
     for route in app.routes:
-        pattern = getattr(route, "path_regex", None)
-        if pattern is not None and not getattr(route, "include_in_schema", True) and not route.path.endswith((".json", ".csv")):
-            assert any(pattern.match(path) for path in tried) or route.path.startswith("/static"), route.path
+        if isinstance(route, APIRoute) and not route.include_in_schema and not route.path.endswith((".json", ".csv")):
+            assert any(route.path_regex.match(path) for path in tried) or route.path.startswith("/static"), route.path
