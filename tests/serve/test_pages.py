@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from dissect.exchange import help as glossary
 from dissect.exchange.view import ReportRun
 from dissect.serve import links
+from dissect.serve.app import routes
 from dissect.serve.pages import OWN
 from tests.exchange.reading import Page
 from tests.serve.world import MODEL, ODD
@@ -197,10 +195,10 @@ def test_the_services_templates_point_to_entries_of_the_help() -> None:
         assert set(re.findall(r"help_page \}\}#([a-z-]+)", template.read_text(encoding="utf-8"))) <= known, template.name
 
 
-def test_every_page_route_was_tried(client: TestClient) -> None:
-    app: Any = client.app
-    assert isinstance(app, FastAPI)
+def test_every_page_route_was_tried() -> None:
     tried = [links.model(MODEL) + "/r/1", LAYER + "/random", "/runs", *(path.partition("?")[0] for path in PAGES)]
-    for route in app.routes:
-        if isinstance(route, APIRoute) and not route.include_in_schema and not route.path.endswith((".json", ".csv")):
+    pages = [route for route in routes() if not route.include_in_schema and not route.path.endswith((".json", ".csv"))]
+    assert len(pages) > 12
+    for route in pages:
+        if "GET" in (route.methods or ()):
             assert any(route.path_regex.match(path) for path in tried) or route.path.startswith("/static"), route.path
