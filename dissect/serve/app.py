@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from dissect import __version__
 from dissect.serve import (
@@ -58,6 +59,11 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(Guard, limits=settings)
     return app
+
+
+def routes() -> list[APIRoute]:
+    """Every route of the service. Newer FastAPI keeps included routers apart, so that `app.routes` does not show them."""
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 @contextlib.asynccontextmanager

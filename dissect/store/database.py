@@ -36,7 +36,7 @@ _WRITE = "dissect_write"
 _GUARD = "dissect_guard"
 _STEPS = 20_000
 """Instructions of SQLite (about a millisecond) between two looks at the clock."""
-_SLOW = "it takes too long to answer. Ask for less: fewer or rarer words, one model, one layer."
+_SLOW = "it takes too long to answer. Choose fewer or rarer words, one model, or one layer."
 _REASONS = (
     ("interrupted", TooSlowError, _SLOW),
     ("statement timeout", TooSlowError, _SLOW),

@@ -20,7 +20,11 @@ from tests.serve.world import MODEL, ODD
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT, LAYER, CAR = links.unit(MODEL, 1, "conv1", 0), links.layer(MODEL, 1, "conv1"), links.concept("object", "car")
-TWINS = ("/runs", "/runs/1", "/units", "/units?q=car&limit=3", links.model(ODD), LAYER, f"{LAYER}/units", UNIT, CAR, "/audits", "/audits/1")
+COMPARED = "/compare?a=1&b=1&method=netdissect&against=compositional"
+TWINS = (
+    COMPARED, "/runs", "/runs/1", "/units", "/units?q=car&limit=3", links.model(ODD), LAYER, f"{LAYER}/units", UNIT, CAR, "/audits",
+    "/audits/1",
+)  # fmt: skip
 
 
 def twin(path: str, ending: str) -> str:
@@ -79,6 +83,7 @@ def test_tables_hold_every_unit_and_no_formula_for_a_spreadsheet(client: TestCli
     assert len(rows(client.get("/units.csv"))) == 24 and len(rows(client.get(f"{LAYER}.csv?detectors=true"))) == 18
     assert {row["label"] for row in rows(client.get(f"{CAR}.csv"))} >= {"car"}
     assert rows(client.get(f"{UNIT}.csv"))[0]["name"] == "car" and rows(client.get("/audits/1.csv"))[0]["subject"] == "face"
+    assert len(rows(client.get(twin(COMPARED, ".csv")))) == 24
     answer = client.get("/units.csv?limit=10")
     assert len(rows(answer)) == 10 and 'rel="next"' in answer.headers["link"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dissect.serve import links
@@ -20,10 +20,11 @@ from tests.serve.world import MODEL, ODD
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LAYER = links.layer(MODEL, 1, "conv1")
+COMPARED = "/compare?a=1&b=1&method=netdissect&against=compositional"
 SHOWN = (
     "/", "/units", "/units?q=dog", "/units?q=terier", LAYER, f"{LAYER}?state=dead&order=index", links.unit(MODEL, 1, "conv1", 0),
     links.unit(MODEL, 1, "conv1", 5), links.concept("object", "car"), "/runs/1", "/audits", "/audits/1", "/help?run=1", "/api", "/nowhere",
-    links.unit(ODD, 2, "block.0/conv", 1),
+    COMPARED, links.unit(ODD, 2, "block.0/conv", 1),
 )  # fmt: skip
 
 
@@ -82,6 +83,20 @@ def test_search_filter_open_a_unit_and_go_to_the_next(browser: Browser, service:
         page.wait_for_url("**/conv1/7")
         assert page.get_by_role("heading", level=1).inner_text() == "unit 7: dog"
         assert heard == []
+
+
+def test_two_methods_are_compared_by_a_form(browser: Browser, service: Running) -> None:
+    with opened(browser, service, DESK, script=False) as window:
+        page = window.new_page()
+        page.goto("/")
+        page.get_by_role("link", name="Compare").click()
+        page.get_by_label("First run").select_option("1")
+        page.get_by_label("Second run").select_option("1")
+        page.get_by_label("Method of the first").fill("netdissect")
+        page.get_by_label("Method of the second").fill("compositional")
+        page.get_by_role("button", name="Compare").click()
+        page.wait_for_url("**/compare?a=1**")
+        assert page.get_by_role("heading", level=1).inner_text().startswith("What changed from run 1")
 
 
 def test_keys_lead_through_a_layer_and_to_the_search(browser: Browser, service: Running) -> None:
