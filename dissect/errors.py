@@ -20,7 +20,9 @@
     ├── StorageError                 1   a file could not be written: disk full, read-only, I/O error
     └── StoreError                   1   the database refuses
         ├── SchemaError              5   the database needs `dissect db upgrade`
-        └── LeaseLostError           1   another worker took over this shard; its result stands
+        ├── UnavailableError         1   the database is busy or out of reach: the same may work later
+        ├── TooSlowError             1   a question took longer than it may
+        └── LeaseLostError           1   another worker took over this shard or job; its result stands
 
 A message says what, where, and what to do. The cause is chained.
 """
@@ -128,5 +130,13 @@ class SchemaError(StoreError):
     exit_code = 5
 
 
+class UnavailableError(StoreError):
+    """The database is busy or out of reach: the same may work later."""
+
+
+class TooSlowError(StoreError):
+    """A question took longer than it may."""
+
+
 class LeaseLostError(StoreError):
-    """Another worker took over this shard; its result stands."""
+    """Another worker took over this shard or job; its result stands."""

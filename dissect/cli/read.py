@@ -8,6 +8,7 @@ import typer
 
 from dissect.cli.formulas import formula_lines
 from dissect.cli.output import Format, shown, write_json, write_rows
+from dissect.cli.reviewed import lines_of_reviews
 from dissect.cli.state import State
 from dissect.cli.tested import lines_of_tests
 from dissect.errors import UsageError
@@ -59,15 +60,15 @@ def unit(
         print(_page(view))
 
 
-def split_name(name: str) -> tuple[str, str, int]:
-    """MODEL/LAYER/UNIT into its parts. Layers and models may hold slashes: the last part is the unit, the one before it the layer.
+def split_name(name: str, form: str = "MODEL/LAYER/UNIT, for example demo/layer6/99") -> tuple[str, str, int]:
+    """MODEL/LAYER/UNIT (or another `form`) into its parts. Models may hold slashes: the last part is the unit, the one before the layer.
 
     Raises:
         UsageError: it has another form.
     """
     parts = name.split("/")
     if len(parts) < 3 or not parts[-1].isdecimal() or not all(parts):
-        raise UsageError(f"{name!r} does not name a unit. Write it as MODEL/LAYER/UNIT, for example demo/layer6/99.")
+        raise UsageError(f"{name!r} does not name a unit. Write it as {form}.")
     return "/".join(parts[:-2]), parts[-2], int(parts[-1])
 
 
@@ -153,7 +154,7 @@ def _page(view: UnitView) -> str:
             lines.append(presence(label.images))
         if label.detector is not None:
             lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
-    lines += formula_lines(view) + lines_of_tests(view)
+    lines += formula_lines(view) + lines_of_tests(view) + lines_of_reviews(view)
     lines += ["", *_activity(view)]
     if stats.twin is not None:
         lines.append(f"bit-equal twin of unit {stats.twin}")

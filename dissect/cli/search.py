@@ -51,6 +51,7 @@ def search(
     survives: Annotated[
         bool, typer.Option("--survives", help="Only detectors told from chance, chosen by both halves, and held out above the threshold.")
     ] = False,
+    reviewed: Annotated[str | None, typer.Option(help="Only labels that are accepted, rejected, relabelled, stale or unreviewed.")] = None,
     narrower: Annotated[
         bool, typer.Option("--narrower/--no-narrower", help="Whether a word also finds what is under it: dog finds terriers.")
     ] = True,
@@ -78,7 +79,7 @@ def search(
     state: State = context.obj
     filters = UnitFilter(
         run=run, model=model, dataset=data, layer=layer, category=category, method=method, kind=kind, state=status, min_iou=min_iou,
-        min_score=min_score, max_score=max_score, max_q=max_q, detectors=detectors, survives=survives, narrower=narrower,
+        min_score=min_score, max_score=max_score, max_q=max_q, detectors=detectors, survives=survives, narrower=narrower, reviewed=reviewed,
         newest=not all_runs, uses=tuple(uses or ()), q=text if text.strip() else None,
     )  # fmt: skip
     if image is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from dataclasses import dataclass, field
@@ -63,3 +64,11 @@ class State:
         """Words that only --verbose wants."""
         if self.verbose:
             self.say(text)
+
+
+def local_user() -> str:
+    """Who works at this machine, as `name@local`: no access token can have such a name."""
+    try:
+        return f"{getpass.getuser()}@local"
+    except (OSError, KeyError):  # a container may run under a number that has no name
+        return f"{os.getuid() if hasattr(os, 'getuid') else 'somebody'}@local"

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,6 @@ from dissect.exchange.words import clean, clip, count, sentence, some, two
 PAGE, DATA, TABLE = "index.html", "audit.json", "findings.csv"
 MOST_ROWS = 200
 _PICTURES = {b"RIFF": "image/webp", b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-_AUDIT_STYLE = """
-.audit-strip { display: flex; flex-wrap: wrap; gap: 4px; margin: 8px 0; }
-.audit-strip img { height: 96px; width: auto; background: var(--line); }
-.scroll { overflow-x: auto; }
-.scroll th { white-space: nowrap; }
-.scroll td { overflow-wrap: break-word; }
-.scroll td.wide { min-width: 16em; }
-"""
 TITLES = {
     "description": ("By description", "Units whose label or description holds a word of a lexicon. It says how somebody, or a method, "
                     "put the unit into words; two describers may differ."),
@@ -101,16 +93,25 @@ def write_audit(report: AuditReport, folder: Path, verdicts: Sequence[Verdict] =
 
 def html_text(report: AuditReport, verdicts: Sequence[Verdict] = (), pictures: Pictures | None = None) -> str:
     """The page. Every name goes through escaping."""
-    style = (TEMPLATES / "dissect.css").read_text(encoding="utf-8") + _AUDIT_STYLE
+    style = (TEMPLATES / "dissect.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    templates = environment()
-    templates.filters.setdefault("listed", listed)
-    page = templates.get_template("audit.html").render(
-        report=report, verdicts=verdicts, policy=policy, style=Markup(style), program=__version__, summary=summary(report),
-        sections=_sections(report, pictures or {}), untested=_untested(report.findings), meanings=MEANINGS,
+    page = environment().get_template("audit.html").render(
+        policy=policy, style=Markup(style), program=__version__, data_href=DATA, table_href=TABLE,
+        **audit_values(report, verdicts, pictures),
     )  # fmt: skip
     return clean(page)
+
+
+def audit_values(
+    report: AuditReport, verdicts: Sequence[Verdict] = (), pictures: Pictures | None = None, most: int = MOST_ROWS,
+    address: Callable[[Finding], str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What the body of an audit's page shows. most: rows a subject. address: of the page of a finding's unit, "" for none."""
+    return {
+        "report": report, "verdicts": verdicts, "summary": summary(report), "meanings": MEANINGS, "untested": _untested(report.findings),
+        "sections": _sections(report, pictures or {}, most, address or (lambda finding: "")),
+    }  # fmt: skip
 
 
 def json_text(report: AuditReport, verdicts: Sequence[Verdict] = ()) -> str:
@@ -148,13 +149,7 @@ def summary(report: AuditReport) -> str:
     )
 
 
-def listed(pairs: Sequence[tuple[str, int]], most: int = 6) -> str:
-    """`faces (205), eyes (122) and 3 more`."""
-    shown = ", ".join(f"“{clip(word, 40)}” ({count(number)})" for word, number in pairs[:most])
-    return f"{shown} and {len(pairs) - most:,} more" if len(pairs) > most else shown
-
-
-def _sections(report: AuditReport, pictures: Pictures) -> list[dict[str, Any]]:
+def _sections(report: AuditReport, pictures: Pictures, most: int, address: Callable[[Finding], str]) -> list[dict[str, Any]]:
     sections = []
     waiting = dict(pictures)  # each unit's pictures stand beside its first finding only
     for kind in ("description", "mask", "response", "effect"):
@@ -164,13 +159,16 @@ def _sections(report: AuditReport, pictures: Pictures) -> list[dict[str, Any]]:
         title, about = TITLES[kind]
         quiet = Counter(finding.subject for finding in mine if finding.state == "not found")
         sections.append({
-            "title": title, "about": about, "words": report.words if kind == "description" else (), "groups": _groups(mine, waiting),
+            "title": title, "about": about, "words": report.words if kind == "description" else (),
+            "groups": _groups(mine, waiting, most, address),
             "sources": len({words.source for words in report.words}), "quiet": sorted(quiet.items()),
         })  # fmt: skip
     return sections
 
 
-def _groups(findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence[AuditPicture]]) -> list[dict[str, Any]]:
+def _groups(
+    findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence[AuditPicture]], most: int, address: Callable[[Finding], str]
+) -> list[dict[str, Any]]:
     """The found ones by subject, strongest first."""
     by_subject: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -179,10 +177,10 @@ def _groups(findings: Sequence[Finding], waiting: dict[tuple[str, int], Sequence
     groups = []
     for subject, found in by_subject.items():
         found.sort(key=lambda each: (each.q if each.q is not None else 1.0, -(strength(each) or 0.0), each.layer, each.unit or 0))
-        rows = [_row(finding, waiting) for finding in found[:MOST_ROWS]]
+        rows = [_row(finding, waiting) | {"href": address(finding)} for finding in found[:most]]
         units = len({(each.layer, each.unit) for each in found})
         tested = any(row["effect_name"] or row["compared"] or row["limits"] for row in rows)
-        more = max(0, len(found) - MOST_ROWS)
+        more = max(0, len(found) - most)
         groups.append({"subject": subject, "tested": tested, "found": len(found), "units": units, "rows": rows, "more": more})
     return groups
 

@@ -25,11 +25,6 @@ from dissect.exchange.words import clean, some, two
 PAGE, DATA, TABLE = "index.html", "comparison.json", "units.csv"
 KIND = "dissect comparison"
 MOST_ROWS, MOST_CONCEPTS = 200, 60
-_STYLE = """
-.scroll { overflow-x: auto; }
-.scroll th { white-space: nowrap; }
-.scroll td { overflow-wrap: break-word; }
-"""
 
 
 def write_comparison(changes: RunChanges, folder: Path, verdicts: Sequence[ChangeVerdict] = ()) -> Path:
@@ -56,18 +51,18 @@ def html_text(changes: RunChanges, verdicts: Sequence[ChangeVerdict] = ()) -> st
     return standing_alone("compare_body.html", f"{changes.first} and {changes.second}", DATA, TABLE, facts)
 
 
-def page_facts(changes: RunChanges, verdicts: Sequence[ChangeVerdict] = ()) -> dict[str, Any]:
-    """What `compare_body.html` shows."""
+def page_facts(changes: RunChanges, verdicts: Sequence[ChangeVerdict] = (), most: int = MOST_ROWS) -> dict[str, Any]:
+    """What `compare_body.html` shows. most: changed units a layer."""
     categories = [category for layer in changes.layers for category in layer.unique()]
     return {
         "changes": changes, "verdicts": verdicts, "sentence": sentence(changes), "hues": hues(list(dict.fromkeys(categories))),
-        "tables": [_layer_tables(layer) for layer in changes.layers],
+        "tables": [_layer_tables(layer, most) for layer in changes.layers],
     }  # fmt: skip
 
 
 def standing_alone(body: str, title: str, data: str, table: str, facts: Mapping[str, Any]) -> str:
     """A page of one file around the template `body`. data, table: names of the files beside it."""
-    style = (TEMPLATES / "dissect.css").read_text(encoding="utf-8") + _STYLE
+    style = (TEMPLATES / "dissect.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     page = environment().get_template("compare.html").render(
@@ -120,13 +115,13 @@ def refuse_foreign(folder: Path, kind: str, files: Sequence[str], mark: str) -> 
         raise UsageError(f"{folder} holds a {there[0]} that is no {what}'s; nothing was touched. Name a new folder.")
 
 
-def _layer_tables(layer: LayerChange) -> dict[str, Any]:
+def _layer_tables(layer: LayerChange, most: int) -> dict[str, Any]:
     moved = [concept for concept in layer.concepts() if concept.first != concept.second]
     rows = sorted((unit for unit in layer.units if unit.change in ("gained", "lost", "changed")), key=_weight)
     return {
         "change": layer, "sentence": layer_sentence(layer), "unique": layer.unique(),
         "concepts": moved[:MOST_CONCEPTS], "more_concepts": max(0, len(moved) - MOST_CONCEPTS),
-        "rows": rows[:MOST_ROWS], "more_rows": max(0, len(rows) - MOST_ROWS),
+        "rows": rows[:most], "more_rows": max(0, len(rows) - most),
     }  # fmt: skip
 
 

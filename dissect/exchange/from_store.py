@@ -12,7 +12,17 @@ from dissect.exchange.tested import report_tests
 from dissect.exchange.view import LabelKind, ReportExemplar, ReportImage, ReportLabel, ReportLayer, ReportRun, ReportUnit
 from dissect.exchange.words import effect_words
 from dissect.store import Store
-from dissect.store.views import ConceptScoreView, ExemplarView, FindingFilter, LabelView, LayerSummary, RunRecord, UnitFilter, UnitView
+from dissect.store.views import (
+    ConceptScoreView,
+    ExemplarView,
+    FindingFilter,
+    LabelView,
+    LayerSummary,
+    RunRecord,
+    SkippedView,
+    UnitFilter,
+    UnitView,
+)
 
 UNITS_AT_ONCE = 256
 EXEMPLARS = 15
@@ -34,17 +44,25 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         replace(_layer(store, record, summary, images, thumbnail_folder), formulas=dict(formulas.get(summary.layer, {})))
         for summary in summaries
     )
+    head = report_head(record, summaries, _categories(store, record), store.skipped(record.id))
+    return replace(head, layers=layers, images=images)
+
+
+def report_head(
+    record: RunRecord, summaries: Sequence[LayerSummary], categories: Sequence[str] = (), skipped: Sequence[SkippedView] = ()
+) -> ReportRun:
+    """All that a page says of the run itself; its layers and images are left empty."""
     kind: LabelKind = "image" if record.label_kind == "image" else "none" if record.label_kind == "none" else "masks"
     threshold = next((summary.threshold for summary in summaries if summary.threshold is not None), None)
     return ReportRun(
         run=str(record.id),
         network=record.model,
         dataset=record.dataset,
-        layers=layers,
-        images=images,
+        layers=(),
+        images={},
         image_count=record.images if record.used is None else record.used,
         label_kind=kind,
-        categories=_categories(store, record),
+        categories=tuple(categories),
         profile=record.profile,
         quantile=record.quantile,
         detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} {_above(record)} {0.04 if threshold is None else threshold:g}",
@@ -52,7 +70,7 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
         created=record.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         duration=(record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None,
         state=record.state,
-        skipped=tuple((skipped.key, skipped.reason) for skipped in store.skipped(record.id)),
+        skipped=tuple((each.key, each.reason) for each in skipped),
         settings=dict(record.imported or record.settings),
         versions=dict(record.versions),
         network_note=_note(record.model_source, record.model_licence),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,17 @@ from dissect.exchange import help as glossary
 from dissect.exchange import words
 from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import gain_plot, histogram_plot, percent_of, runner_bars
-from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, category_place, hues, layer_facts, layer_sentence, orders
+from dissect.exchange.summary import (
+    CategoryBars,
+    ConceptBar,
+    LayerFacts,
+    category_of,
+    category_place,
+    hues,
+    layer_facts,
+    layer_sentence,
+    orders,
+)
 from dissect.exchange.tested import lines_of_tests
 from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun, ReportUnit
 
@@ -27,6 +37,7 @@ POLICY = (
     "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
 """`file:` because browsers do not agree that a page opened from disk is itself ('self')."""
+HELP = "help.html"
 ROWS_A_PAGE = 64
 BYTES_A_PAGE = 220_000
 """Rows end a page early where their masks are large: a page stays below 300 kB with its head and histogram."""
@@ -35,7 +46,7 @@ MOST_BARS = 16
 CARDS = 8
 FILTERS = (
     "two", "full", "percent", "count", "some", "clip", "sentence", "name_of", "verdict", "chance_words", "state_words", "oddities",
-    "duration", "is_rare", "presence", "certificate_words", "meanings_words", "range_words",
+    "duration", "is_rare", "presence", "certificate_words", "meanings_words", "range_words", "listed",
 )  # fmt: skip
 ORDERS = {"score": "by score", "index": "by index", "concept": "by concept", "category": "by category"}
 
@@ -49,16 +60,40 @@ class PageLink:
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BarLine:
+    """One concept of a layer's histogram: how many units carry it, where the bar leads, and what it says when pointed at."""
+
+    name: str
+    units: int
+    href: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarGroup:
+    """One category of a layer's histogram. units: of all its bars."""
+
+    category: str
+    bars: list[BarLine]
+    units: int
+
+
 @functools.cache
 def environment() -> jinja2.Environment:
     """The templates with their filters: escaping is on, unknown names are errors."""
+    return prepared(jinja2.FileSystemLoader(TEMPLATES))
+
+
+def prepared(loader: jinja2.BaseLoader) -> jinja2.Environment:
+    """An environment in which our templates work, whichever way they are found."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False,
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     for name in FILTERS:
         found.filters[name] = getattr(words, name)
-    found.filters.update(measure=_measure, plain=_plain, unit_list=_unit_list, drawn=drawn)
+    found.filters.update(measure=_measure, plain=_plain, drawn=drawn)
     return found
 
 
@@ -89,6 +124,11 @@ def _unit_list(bar: ConceptBar) -> str:
     return f"{words.clip(bar.name)}: {'unit' if len(bar.units) == 1 else 'units'} {listed}{more}"
 
 
+def _bars(group: CategoryBars, anchors: dict[str, str]) -> BarGroup:
+    bars = [BarLine(bar.name, len(bar.units), anchors[bar.anchor], _unit_list(bar)) for bar in group.bars]
+    return BarGroup(group.category, bars, group.units)
+
+
 def verify_command(run: ReportRun) -> str:
     """The command that tests this run's labels for chance."""
     return f"dissect verify {shlex.quote(run.run)}"
@@ -99,6 +139,22 @@ def unit_reference(run: ReportRun, layer: ReportLayer, unit: ReportUnit) -> str:
     return shlex.quote(f"{words.clip(run.network, 400)}/{words.clip(layer.name, 400)}/{unit.index}")
 
 
+def unit_values(
+    run: ReportRun, layer: ReportLayer, unit: ReportUnit, pictures: Sequence[Any], shape: str, top: float, colours: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a unit's page shows. top: where bars end; colours: category -> hue."""
+    label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
+    groups = runner_bars(unit, top)
+    return {
+        "unit": unit, "pics": pictures, "shape": shape, "top": top, "hue": colours[category_of(unit.label)],
+        "title": f"unit {unit.index}: {label}", "plot": histogram_plot(unit), "tested": _tested(unit),
+        "runners": [(category, colours[category], bars) for category, bars in groups],
+        "measure": _measure(groups[0][1][0].label.measure) if groups else "",
+        "curve": gain_plot(unit.formula.curve) if unit.formula is not None else None,
+        "command": f"dissect unit {unit_reference(run, layer, unit)} --run {shlex.quote(run.run)}",
+    }  # fmt: skip
+
+
 def run_title(run: ReportRun) -> str:
     """Network, data set and number, for titles and the way back."""
     return f"{words.clip(run.network, 60)} · {words.clip(run.dataset, 60)} · run {words.clip(run.run, 20)}"
@@ -107,7 +163,7 @@ def run_title(run: ReportRun) -> str:
 def render(template: str, run: ReportRun, **values: Any) -> str:
     """One page. Unprintable characters of foreign names become �: no template holds any."""
     page = environment().get_template(template)
-    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run)}
+    common = {"run": run, "policy": POLICY, "program": __version__, "verify": verify_command(run), "help_page": values["root"] + HELP}
     return words.clean(page.render(common | values))
 
 
@@ -141,9 +197,9 @@ class LayerPages:
         self.facts: LayerFacts = layer_facts(layer)
         self.sentence = layer_sentence(layer, self.facts, run)
         self.hues = hues(self._categories())
-        self.score_help = f"../help.html#{glossary.score_anchor(run)}"
+        self.score_help = f"../{HELP}#{glossary.score_anchor(run)}"
         self.untested = self.facts.detectors > 0 and self.facts.tested == 0
-        self.macros: Any = environment().get_template("macros.html").module
+        self.macros: Any = environment().get_template("macros.html").make_module({"help_page": f"../{HELP}"})
         self.rows: dict[int, str] = {}
         self.cards: list[dict[str, Any]] = []
 
@@ -185,23 +241,16 @@ class LayerPages:
 
     def _row(self, unit: ReportUnit, pictures: Sequence[Any]) -> str:
         share = percent_of(unit.label.score if unit.label is not None else None, self.facts.top)
-        return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help))
+        return str(self.macros.row(unit, f"unit-{unit.index}.html", pictures, self._hue(unit), share, self.score_help))
 
     def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         return [(run_title(self.run), "../index.html"), *further]
 
     def _unit(self, unit: ReportUnit, pictures: Sequence[Any], before: int | None, after: int | None) -> str:
-        label = words.clip(words.name_of(unit.label), 60) if unit.label is not None else "no label"
-        groups = runner_bars(unit, self.facts.top)
         return render(
-            "unit.html", self.run, root="../", layer_folder=self.folder, title=f"unit {unit.index}: {label}", unit=unit, pics=pictures,
-            path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")), before=before, after=after, hue=self._hue(unit),
-            shape=self.book.shape, score_help=self.score_help, plot=histogram_plot(unit), top=self.facts.top,
-            runners=[(category, self.hues[category], bars) for category, bars in groups],
-            measure=_measure(groups[0][1][0].label.measure) if groups else "",
-            curve=gain_plot(unit.formula.curve) if unit.formula is not None else None,
-            tested=_tested(unit),
-            command=f"dissect unit {unit_reference(self.run, self.layer, unit)} --run {shlex.quote(self.run.run)}",
+            "unit.html", self.run, root="../", layer_folder=self.folder, before=before, after=after, score_help=self.score_help,
+            path=self._path((self.layer.name, "index.html"), (f"unit {unit.index}", "")),
+            **unit_values(self.run, self.layer, unit, pictures, self.book.shape, self.facts.top, self.hues),
         )  # fmt: skip
 
     def _grids(self, ordered: dict[str, list[ReportUnit]]) -> Iterator[tuple[str, str]]:
@@ -222,10 +271,12 @@ class LayerPages:
         self, order: str, rows: list[str], pager: list[PageLink], links: list[tuple[str, str, str]], anchors: dict[str, str], first: bool
     ) -> str:
         tallest = max((len(bar.units) for group in self.facts.histogram for bar in group.bars), default=1)
+        shown = [_bars(group, anchors) for group in self.facts.histogram] if first and order == "score" else []
         return render(
             "layer.html", self.run, root="../", layer_folder=self.folder, title=f"{words.clip(self.layer.name, 60)}, units {ORDERS[order]}",
             path=self._path((self.layer.name, "")), layer=self.layer, facts=self.facts, sentence=self.sentence, untested=self.untested,
-            first=first and order == "score", hues=self.hues, anchors=anchors, tallest=tallest, most_bars=MOST_BARS, order=order,
+            first=first and order == "score", hues=self.hues, histogram=shown, tallest=tallest, most_bars=MOST_BARS, order=order,
+            all_concepts="concepts.html",
             order_links=links, pages=pager, rows=_joined(rows), shape=self.book.shape, score_help=self.score_help,
         )  # fmt: skip
 

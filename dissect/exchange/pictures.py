@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -16,7 +17,7 @@ from dissect import atomic
 from dissect.errors import ShapeError
 from dissect.exchange.outline import Bits, Overlay, edges, overlays, unpack
 from dissect.exchange.summary import STATES_WITHOUT_LABEL
-from dissect.exchange.view import ReportRun, ReportUnit
+from dissect.exchange.view import ReportImage, ReportRun, ReportUnit
 from dissect.exchange.words import clip, name_of
 
 FOLDER = "thumbs"
@@ -82,43 +83,40 @@ def _edge(edge: Overlay) -> str:
     return f'<svg class="formula" {frame}>{strokes}</svg>'
 
 
-@dataclass
-class PictureBook:
-    """All pictures of one report, written below `folder`."""
+class Pictures(ABC):
+    """The pictures of some units of one run. images: every picture that an exemplar names."""
 
-    run: ReportRun
-    folder: Path
-    _thumbnails: dict[int, Thumbnail | None] = field(default_factory=dict)
-    _shape: str | None = None
+    def __init__(self, images: Mapping[int, ReportImage], sample: Iterable[int] = ()) -> None:
+        """sample: images that are looked at to find the shape of the cells."""
+        self.images = images
+        self._sample = tuple(sample)
+        self._thumbnails: dict[int, Thumbnail | None] = {}
+        self._shape: str | None = None
 
     @property
     def shape(self) -> str:
-        """The cell that suits the middle one of this run's pictures, so that equal pictures fill it."""
+        """The cell that suits the middle one of the sample, so that equal pictures fill it."""
         if self._shape is None:
-            used = sorted({e.image for layer in self.run.layers for unit in layer.units[:64] for e in unit.exemplars})[:200]
-            thumbnails = [thumbnail for image in used if (thumbnail := self.thumbnail(image)) is not None]
+            thumbnails = [thumbnail for image in self._sample if (thumbnail := self.thumbnail(image)) is not None]
             ratio = statistics.median([t.width / t.height for t in thumbnails]) if thumbnails else 1.0
             self._shape = min(SHAPES, key=lambda name: abs(SHAPES[name] / ratio - ratio / SHAPES[name]))
         return self._shape
 
     def thumbnail(self, image: int) -> Thumbnail | None:
-        """The thumbnail of an image, taken into the report when it is first asked for; None if there is none or it is no picture."""
+        """The thumbnail of an image, looked for when it is first asked for; None if there is none or it is no picture."""
         if image not in self._thumbnails:
-            self._thumbnails[image] = self._take(image)
+            entry = self.images.get(image)
+            path = entry.thumbnail if entry is not None else None
+            self._thumbnails[image] = self._take(image, path) if path is not None else None
         return self._thumbnails[image]
 
-    def _take(self, image: int) -> Thumbnail | None:
-        entry = self.run.images.get(image)
-        if entry is None or entry.thumbnail is None:
-            return None
-        try:
-            with Image.open(entry.thumbnail, formats=tuple(SUFFIXES)) as picture:
-                (width, height), suffix = picture.size, SUFFIXES[picture.format or ""]
-        except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
-            return None
-        name = f"{image}{suffix}"
-        link_or_copy(entry.thumbnail, self.folder / FOLDER / name)
-        return Thumbnail(name, width, height)
+    @abstractmethod
+    def _take(self, image: int, path: Path) -> Thumbnail | None:
+        """Its size, and the name by which pages find it."""
+
+    @abstractmethod
+    def _address(self, thumbnail: Thumbnail, root: str) -> str:
+        """Where a page finds it."""
 
     def pictures(self, unit: ReportUnit, root: str) -> list[Picture]:
         """The unit's exemplars, best first; none for a unit that never fires. `root` leads from the page to the report's folder."""
@@ -130,11 +128,11 @@ class PictureBook:
     def _picture(self, unit: ReportUnit, position: int, overlay: Overlay | None, formula: Overlay | None, root: str) -> Picture:
         exemplar = unit.exemplars[position]
         thumbnail = self.thumbnail(exemplar.image)
-        entry = self.run.images.get(exemplar.image)
+        entry = self.images.get(exemplar.image)
         label = clip(name_of(unit.label)) if unit.label is not None else f"unit {unit.index}, no label"
         wide = thumbnail is None or thumbnail.width / thumbnail.height >= SHAPES[self.shape]
         return Picture(
-            src=f"{root}{FOLDER}/{thumbnail.name}" if thumbnail is not None else "",
+            src=self._address(thumbnail, root) if thumbnail is not None else "",
             width=thumbnail.width if thumbnail is not None else 0,
             height=thumbnail.height if thumbnail is not None else 0,
             fit="w" if wide else "h",
@@ -145,6 +143,35 @@ class PictureBook:
             under=exemplar.under,
             formula=formula,
         )
+
+
+def measured(path: Path) -> tuple[int, int, str] | None:
+    """Width, height and suffix of a picture file, None if it is none."""
+    try:
+        with Image.open(path, formats=tuple(SUFFIXES)) as picture:
+            return picture.width, picture.height, SUFFIXES[picture.format or ""]
+    except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+class PictureBook(Pictures):
+    """All pictures of one report, written below `folder`."""
+
+    def __init__(self, run: ReportRun, folder: Path) -> None:
+        used = {e.image for layer in run.layers for unit in layer.units[:64] for e in unit.exemplars}
+        super().__init__(run.images, sorted(used)[:200])
+        self._folder = folder
+
+    def _take(self, image: int, path: Path) -> Thumbnail | None:
+        found = measured(path)
+        if found is None:
+            return None
+        width, height, suffix = found
+        link_or_copy(path, self._folder / FOLDER / f"{image}{suffix}")
+        return Thumbnail(f"{image}{suffix}", width, height)
+
+    def _address(self, thumbnail: Thumbnail, root: str) -> str:
+        return f"{root}{FOLDER}/{thumbnail.name}"
 
 
 def masks_of(unit: ReportUnit) -> list[Overlay | None]:

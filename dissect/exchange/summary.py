@@ -48,6 +48,7 @@ class CategoryBars:
 class LayerFacts:
     """What is counted from a layer's units. top: highest score, the right end of every bar."""
 
+    units: int
     states: Mapping[str, int]
     detectors: int
     concepts: int
@@ -67,6 +68,7 @@ def layer_facts(layer: ReportLayer) -> LayerFacts:
         states[unit.state] += 1
     tops = [unit.label.score for unit in layer.units if unit.label is not None and unit.label.score is not None]
     return LayerFacts(
+        units=len(layer.units),
         states=dict(states),
         detectors=len(detectors),
         concepts=layer.unique_best if layer.unique_best is not None else sum(len(group.bars) for group in histogram),
@@ -92,7 +94,7 @@ def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str
     """The layer's first line: `412 of 512 units ok, 38 detectors of 11 concepts, 6 dead, 31 % may be chance`."""
     if run.imported:
         return _imported_sentence(layer, facts, run)
-    parts = [f"{facts.states.get('ok', 0):,} of {some(len(layer.units), 'unit')} ok"]
+    parts = [f"{facts.states.get('ok', 0):,} of {some(facts.units, 'unit')} ok"]
     if run.label_kind != "none":
         found = f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}" if facts.detectors else "no detector"
         parts.append(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from dissect.exchange.view import FormulaRange, ReportFormula, ReportLabel, ReportUnit
 from dissect.store.views import AblationView
@@ -178,6 +179,12 @@ def oddities(unit: ReportUnit) -> list[str]:
     if unit.exemplars and unit.exemplars[0].activation <= 0:
         found.append("Even its highest activations are not positive.")
     return found
+
+
+def listed(pairs: Sequence[tuple[str, int]], most: int = 6) -> str:
+    """`faces (205), eyes (122) and 3 more`."""
+    shown = ", ".join(f"“{clip(word, 40)}” ({count(number)})" for word, number in pairs[:most])
+    return f"{shown} and {len(pairs) - most:,} more" if len(pairs) > most else shown
 
 
 def duration(seconds: float | None) -> str:

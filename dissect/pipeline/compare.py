@@ -75,16 +75,10 @@ def compare_runs(
         NotFoundError: no such run, layer, or label of the method.
         UsageError: the layers cannot be paired so.
     """
-    one, two = store.run(first), store.run(second)
-    if one.id == two.id and request.method == request.second_method:
-        raise UsageError(f"run {one.id} is the same on both sides. Name another run, or two methods: --method A --against-method B.")
+    one, two = _two(store, first, second, request)
     named = _layers(store, one, two, request)
     responses = _responses(store, config, one, two, named, progress or Quiet(), workers) if request.match == "activation" else {}
-    layers = tuple(_layer(store, one, two, pair, request, responses) for pair in named)
-    changes = RunChanges(
-        _title(one, request.method), _title(two, request.second_method), differences(one, two), layers, _notes(one, two, request),
-        one.id, two.id,
-    )  # fmt: skip
+    changes = _changes(store, one, two, named, request, responses)
     verdicts = judge(clauses, changes, lambda side, words: matching(store, one if side == "first" else two, words))
     page = None
     if pages:
@@ -92,6 +86,32 @@ def compare_runs(
 
         page = write_comparison(changes, folder or config.home / "reports" / f"compare-{one.id}-{two.id}", verdicts)
     return CompareOutcome(changes, verdicts, page)
+
+
+def compare_stored(store: Store, first: str | int, second: str | int, request: CompareRequest) -> RunChanges:
+    """Compare two runs by what the database holds of them; units are paired by number.
+
+    Raises:
+        NotFoundError, UsageError: as `compare_runs`.
+    """
+    one, two = _two(store, first, second, request)
+    return _changes(store, one, two, _layers(store, one, two, request), request, {})
+
+
+def _two(store: Store, first: str | int, second: str | int, request: CompareRequest) -> tuple[RunRecord, RunRecord]:
+    one, two = store.run(first), store.run(second)
+    if one.id == two.id and request.method == request.second_method:
+        raise UsageError(f"run {one.id} is the same on both sides. Name another run, or two methods: --method A --against-method B.")
+    return one, two
+
+
+def _changes(
+    store: Store, one: RunRecord, two: RunRecord, named: Sequence[tuple[LayerSummary, LayerSummary]], request: CompareRequest,
+    responses: Mapping[tuple[str, str], tuple[NDArray[np.float32], NDArray[np.float32]]],
+) -> RunChanges:  # fmt: skip
+    layers = tuple(_layer(store, one, two, pair, request, responses) for pair in named)
+    titles = _title(one, request.method), _title(two, request.second_method)
+    return RunChanges(*titles, differences(one, two), layers, _notes(one, two, request), one.id, two.id)
 
 
 def matching(store: Store, run: RunRecord, words: str) -> set[tuple[str, int]]:

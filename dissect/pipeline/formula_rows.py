@@ -104,7 +104,12 @@ def _postings(world: World, column: int) -> slice:
 
 
 def unit_results(
-    composed: Composed, layer: LayerProbe, probed: Probed, most: int, threshold: float, rules: Profile,
+    composed: Composed,
+    layer: LayerProbe,
+    probed: Probed,
+    most: int,
+    threshold: float,
+    rules: Profile,
     ranges: Composed | None = None,
 ) -> list[FormulaResult]:
     """Rows of every unit that has a formula; dead and constant units have none."""

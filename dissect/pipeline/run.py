@@ -109,8 +109,11 @@ def run_request(
     workers: int = 1,
     report: Path | None = None,
     say: Say = lambda _: None,
+    began_run: Callable[[RunRecord], None] = lambda _: None,
 ) -> RunOutcome:
     """Do what is asked for, or what is left of it. `report` is the folder of the HTML report; an empty path takes the usual place.
+
+    began_run: told the run as soon as it is known.
 
     Raises:
         DissectError: with what, where and the remedy; what was finished before stays, and the same request goes on from there.
@@ -124,6 +127,7 @@ def run_request(
     layers = chosen_layers(request, network)
     _check_methods(request, data)
     record = store.begin_run(run_spec(request, card, data, network, layers, store))
+    began_run(record)
     result: ProbeResult | None = None
     if record.state != "done":
         result = _work(request, config, store, progress, workers, record, data, network, layers)

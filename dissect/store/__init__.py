@@ -1,6 +1,7 @@
 """The database: schema, sessions, search, runs and shards as a leased queue, backup. The only room that knows SQL."""
 
 from dissect.store.database import redacted
+from dissect.store.job_records import JobClaim, JobRecord
 from dissect.store.records import (
     AblationEntry,
     CheckpointRecord,
@@ -35,11 +36,14 @@ from dissect.store.views import (
     FacetValue,
     FindingFilter,
     FindingView,
+    LabelTests,
     LabelView,
     LayerSummary,
     NeighbourView,
     OtherLabel,
+    ReviewView,
     RunRecord,
+    RunSize,
     SkippedView,
     StageProgress,
     StageUse,
@@ -70,7 +74,10 @@ __all__ = [
     "FindingView",
     "FormulaResult",
     "ImageEntry",
+    "JobClaim",
+    "JobRecord",
     "LabelEntry",
+    "LabelTests",
     "LabelView",
     "LayerMethod",
     "LayerRecord",
@@ -79,7 +86,9 @@ __all__ = [
     "ModelRecord",
     "NeighbourView",
     "OtherLabel",
+    "ReviewView",
     "RunRecord",
+    "RunSize",
     "RunSpec",
     "SkippedView",
     "StageProgress",

@@ -9,23 +9,38 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy import Connection, Double, Engine, StaticPool, cast, create_engine, event, func, literal_column, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from dissect.errors import MissingExtraError, NotSupportedError, StorageError, StoreError, UsageError
+from dissect.errors import (
+    MissingExtraError,
+    NotSupportedError,
+    StorageError,
+    StoreError,
+    TooSlowError,
+    UnavailableError,
+    UsageError,
+)
 
 BUSY_SECONDS = 60.0
 """How long a SQLite connection waits for another writer before it gives up."""
 
 _WRITE = "dissect_write"
+_GUARD = "dissect_guard"
+_STEPS = 20_000
+"""Instructions of SQLite (about a millisecond) between two looks at the clock."""
+_SLOW = "it takes too long to answer. Choose fewer or rarer words, one model, or one layer."
 _REASONS = (
-    ("is locked", StoreError, "another program has held it for a minute. Wait for that program, or end it, then try again."),
+    ("interrupted", TooSlowError, _SLOW),
+    ("statement timeout", TooSlowError, _SLOW),
+    ("is locked", UnavailableError, "another program has held it for a minute. Wait for that program, or end it, then try again."),
     ("readonly", StorageError, "it is read-only. Make the file and its folder writable, or choose another with --db."),
     ("read-only", StorageError, "it is read-only. Make the database writable, or choose another with --db."),
     ("unable to open", StorageError, "it cannot be opened. Check that the folder exists and that you may write there, or choose --db."),
@@ -34,10 +49,10 @@ _REASONS = (
     ("disk is full", StorageError, "the disk is full. Free space, then run the same command again."),
     ("no space left", StorageError, "its disk is full. Free space, then run the same command again."),
     ("disk i/o error", StorageError, "the disk fails. Check the disk, or choose another place with --db."),
-    ("connection refused", StoreError, "no server answers there. Start it, or check the address."),
+    ("connection refused", UnavailableError, "no server answers there. Start it, or check the address."),
     ("password", StoreError, "it refuses the user or the password. Check the URL in --db or DISSECT_DATABASE_URL."),
     ("does not exist", StoreError, "there is no such database, user or table. Check the URL in --db or DISSECT_DATABASE_URL."),
-    ("connect", StoreError, "the connection failed. Check that the server runs and that the address is right."),
+    ("connect", UnavailableError, "the connection failed. Check that the server runs and that the address is right."),
 )
 
 
@@ -102,18 +117,19 @@ def wal_is_safe(version: tuple[int, int, int]) -> bool:
     return version >= (3, 51, 3) or (version[:2] == (3, 50) and version[2] >= 7) or (version[:2] == (3, 44) and version[2] >= 6)
 
 
-def make_engine(url: URL) -> Engine:
-    """An engine with our rules; nothing is opened yet."""
+def make_engine(url: URL, query_seconds: float | None = None) -> Engine:
+    """An engine with our rules; nothing is opened yet. query_seconds: how long a question may take."""
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
+        return _sqlite_engine(url, query_seconds)
+    bound = {} if query_seconds is None else {"options": f"-c statement_timeout={max(1, round(1000 * query_seconds))}"}
     try:
-        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=bound)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError("a PostgreSQL database", "postgres") from error
     return engine
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, query_seconds: float | None) -> Engine:
     file = sqlite_file(url)
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(url, connect_args=arguments, **({} if file else {"poolclass": StaticPool}))
@@ -130,16 +146,34 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        if query_seconds is not None:
+            _end_after(connection, query_seconds)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITE) else "BEGIN")
 
     return engine
 
 
+def _end_after(connection: Connection, seconds: float) -> None:
+    """Let SQLite give up a transaction's question that is still worked on after so many seconds."""
+    end = time.monotonic() + seconds
+    plain = connection.connection.dbapi_connection
+    assert isinstance(plain, sqlite3.Connection)
+    plain.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+
+
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that may write. On SQLite it holds the write lock from its start."""
+    """One transaction that may write. On SQLite it holds the write lock from its start. A guard of the engine speaks first."""
     with translated(engine.url), connect_to_write(engine) as connection, connection.begin():
+        guard: Callable[[Connection], None] | None = connection.get_execution_options().get(_GUARD)
+        if guard is not None:
+            guard(connection)
         yield connection
+
+
+def guarded(engine: Engine, guard: Callable[[Connection], None]) -> Engine:
+    """The same connections, but every writing transaction begins with `guard`, which may refuse it by an error of ours."""
+    return engine.execution_options(**{_GUARD: guard})
 
 
 def connect_to_write(engine: Engine) -> Connection:
@@ -155,6 +189,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(engine.url), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def seconds(connection: Connection) -> float:
+    """The database's own clock, in seconds since 1970: the only one that all its users share."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(select(cast(func.extract("epoch", func.clock_timestamp()), Double))).scalar_one())
+    return float(connection.execute(select(literal_column("(julianday('now') - 2440587.5) * 86400.0"))).scalar_one())
 
 
 @contextlib.contextmanager
@@ -175,7 +216,7 @@ def _ours(url: URL, error: SQLAlchemyError | sqlite3.Error) -> StoreError | Stor
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         return StoreError(f"the database {where} refuses a row: {words}. Nothing of this step was written. Please report this.")
     if isinstance(error, PoolTimeoutError):
-        return StoreError(f"the database {where}: all connections are in use. Use fewer threads.")
+        return UnavailableError(f"the database {where}: all connections are in use. Use fewer threads.")
     for mark, kind, remedy in _REASONS:
         if mark in words.lower():
             return kind(f"the database {where}: {remedy} ({words})")

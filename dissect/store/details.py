@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from dissect.store import schema
+from dissect.store import reviews, schema
 from dissect.store.question import Node
 from dissect.store.search import reasons
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, StatsView, UnitView
@@ -42,6 +42,7 @@ def _fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], e
     concepts = _concepts(connection, rows)
     images = _exemplars(connection, rows, exemplars) if exemplars else {}
     masks = _formula_masks(connection, labels, exemplars) if exemplars else {}
+    said = reviews.newest(connection, {row["run_id"] for row in rows}, {row["unit_id"] for row in rows})
     views = []
     for row, cursor in zip(rows, cursors, strict=True):
         key = (row["run_id"], row["unit_id"])
@@ -52,6 +53,7 @@ def _fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], e
             tuple(mine), tuple(concepts.get(key, ())), tuple(images.get(key, ())), cursor,
             quantile=row["quantile"] or None,
             formula_masks=tuple(masks.get((*key, one.rank, one.mask_size)) for one in images.get(key, ())),
+            reviews=reviews.views(said.get(key, ()), mine),
         ))  # fmt: skip
     return views
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from dissect.errors import NotFoundError
 from dissect.store import runs, schema
 from dissect.store.details import pair
 from dissect.store.passing import is_layer
-from dissect.store.views import ConceptView, LayerSummary
+from dissect.store.views import ConceptView, LabelTests, LayerSummary, RunSize
 
 
 def layers(connection: Connection, run_id: int) -> list[LayerSummary]:
@@ -71,6 +72,26 @@ def _states(connection: Connection, run_id: int) -> dict[int, dict[str, int]]:
     return found
 
 
+def run_sizes(connection: Connection, run_ids: Sequence[int]) -> dict[int, RunSize]:
+    """Units and detectors of each of these runs, over all its layers."""
+    here, layer = schema.run_layer, schema.layer
+    query = select(here.c.run_id, func.sum(layer.c.units), func.sum(here.c.detectors)).join(layer, layer.c.id == here.c.layer_id)
+    rows = connection.execute(query.where(here.c.run_id.in_(run_ids)).group_by(here.c.run_id))
+    return {row[0]: RunSize(int(row[1]), None if row[2] is None else int(row[2])) for row in rows}
+
+
+def label_tests(connection: Connection, run_id: int, layer: str, chance: float) -> LabelTests:
+    """What tests say of a layer's detectors, counted by the database; of each unit the best concept."""
+    label, unit = schema.label, schema.unit
+    doubted = case((label.c.q > chance, 1))
+    query = select(func.count(label.c.q), func.count(doubted)).select_from(label)
+    query = query.join(unit, unit.c.id == label.c.unit_id).join(schema.layer, schema.layer.c.id == unit.c.layer_id)
+    query = query.where(label.c.run_id == run_id, label.c.rank == 1, label.c.kind == "concept", is_layer(layer))
+    tested, may_be = connection.execute(query.where(label.c.detector.is_(True))).one()
+    top = connection.execute(query.with_only_columns(func.max(label.c.score))).scalar()
+    return LabelTests(tested, may_be, top)
+
+
 def concepts(connection: Connection, vocabulary: str | None, category: str | None, run: int | str | None) -> list[ConceptView]:
     """Concepts by category and name, with the number of units whose label they are."""
     table = schema.concept
@@ -90,6 +111,12 @@ def concepts(connection: Connection, vocabulary: str | None, category: str | Non
         for row in rows
     ]  # fmt: skip
     return sorted(views, key=lambda view: (view.vocabulary, view.category, view.name))
+
+
+def categories(connection: Connection) -> list[str]:
+    """Names of all categories that some concept has."""
+    query = select(schema.category.c.name).where(schema.category.c.id.in_(select(schema.concept.c.category_id)))
+    return sorted(connection.execute(query).scalars())
 
 
 def _ties(connection: Connection) -> tuple[dict[int, list[str]], dict[int, list[str]]]:

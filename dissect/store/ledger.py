@@ -12,13 +12,13 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, RowMapping, Select, and_, cast, func, literal_column, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Select, and_, select, update
 
 from dissect.errors import LeaseLostError, NotFoundError
 from dissect.fingerprint import Plain
 from dissect.probe.ledger import Claim, DoneShard, Stage
 from dissect.store import owner, schema
-from dissect.store.database import reading, writing
+from dissect.store.database import reading, seconds, writing
 from dissect.store.types import now
 from dissect.store.write import insert_missing, upsert
 
@@ -128,11 +128,7 @@ class SqlLedger:
         return False
 
     def _time(self, connection: Connection) -> float:
-        if self._clock is not None:
-            return self._clock()
-        if connection.dialect.name == "postgresql":
-            return float(connection.execute(select(cast(func.extract("epoch", func.clock_timestamp()), Double))).scalar_one())
-        return float(connection.execute(select(literal_column("(julianday('now') - 2440587.5) * 86400.0"))).scalar_one())
+        return self._clock() if self._clock is not None else seconds(connection)
 
 
 def _waiting(stage_id: int, index: int | None) -> Select[Any]:

@@ -13,6 +13,7 @@ from dissect.errors import UsageError
 from dissect.store import fulltext, runs, schema
 from dissect.store.listing import place
 from dissect.store.question import Node
+from dissect.store.reviews import reviewed
 from dissect.store.search import uses
 from dissect.store.views import UnitFilter
 
@@ -128,6 +129,8 @@ def _of_labels(filters: UnitFilter) -> Conditions:
         link, concept = schema.label_concept, schema.concept
         using = select(link.c.label_id).join(concept, concept.c.id == link.c.concept_id).where(concept.c.name == filters.concept)
         found.append(row.c.label_id.in_(using))
+    if filters.reviewed is not None:
+        found.append(reviewed(row.c.label_id, filters.reviewed))
     return found + [uses(row, name) for name in filters.uses]
 
 

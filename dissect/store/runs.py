@@ -35,10 +35,11 @@ def begin(connection: Connection, spec: RunSpec) -> RunRecord:
 
 
 def end(connection: Connection, run_id: int, state: str, message: str = "") -> RunRecord:
-    """Mark a run as done, failed or interrupted."""
+    """Mark a run as done, failed or interrupted. One that is done stays so: what another process finished has not failed."""
     table = schema.run
     finished = now() if state == "done" else None
-    connection.execute(update(table).where(table.c.id == run_id).values(state=state, message=message, finished_at=finished))
+    open_run = (table.c.id == run_id, table.c.state != "done")
+    connection.execute(update(table).where(*open_run).values(state=state, message=message, finished_at=finished))
     return find(connection, run_id)
 
 

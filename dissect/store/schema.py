@@ -4,9 +4,11 @@
                   └──────── run ────┘ (unit_stat, label, unit_concept, exemplar: of a unit in a run; run_layer; layer_method; skipped)
                              │          └─ ablation (units of a layer, switched off)
                              ├─ audit ─ finding (of a unit)
-                             └─ run_stage ─ stage ─ shard
+                             ├─ run_stage ─ stage ─ shard
+                             ├─ review (of a unit's label)
+                             └─ job (a run asked for)          token, registered: who may write, and what jobs may name
 
-Deleting a run takes its rows along; a model, a data set or a concept that is in use cannot be deleted.
+Deleting a run takes its rows along, and leaves its jobs; a model, a data set or a concept that is in use cannot be deleted.
 """
 
 from __future__ import annotations
@@ -256,3 +258,38 @@ finding = Table(
     Index(None, "unit_id"), Index(None, "subject", "state"),
 )  # fmt: skip
 """What an audit says of a unit (of a layer or of the network where unit_id is NULL), found or not."""
+
+token = Table(
+    "token", metadata, _id(), _text("name"), Column("hash", CleanText, nullable=False), Column("scopes", JsonText, nullable=False),
+    Column("created_at", UtcTime, nullable=False), Column("expires_at", UtcTime, nullable=False), Column("used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    UniqueConstraint("name"), UniqueConstraint("hash"),
+)  # fmt: skip
+"""Who may write over HTTP. hash: SHA-256 of the secret, which is kept nowhere."""
+
+review = Table(
+    "review", metadata, _id(), _to("run", owner=True), _to("unit"), Column("method", CleanText, nullable=False), _text("text"),
+    Column("verdict", CleanText, nullable=False), _text("relabel", null=True), _text("comment"), _text("reviewer"),
+    Column("created_at", UtcTime, nullable=False),
+    _one_of("verdict", "accept", "reject", "relabel"), Index(None, "run_id", "unit_id", "method"), Index(None, "unit_id"),
+)  # fmt: skip
+"""What people say of a method's label of a unit in a run. text: the label as they saw it. Rows are only added; the newest counts."""
+
+registered = Table(
+    "registered", metadata, _id(), Column("kind", CleanText, nullable=False), _text("name"), Column("settings", JsonText, nullable=False),
+    _text("registered_by"), Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("kind", "name"), _one_of("kind", "model", "data"),
+)  # fmt: skip
+"""Networks and data sets that a job may name. settings: where they are and how they are read, which no client sees or says."""
+
+job = Table(
+    "job", metadata, _id(), Column("state", CleanText, nullable=False), Column("request", JsonText, nullable=False), _text("submitted_by"),
+    Column("created_at", UtcTime, nullable=False), Column("started_at", UtcTime), Column("finished_at", UtcTime),
+    Column("attempts", Integer, nullable=False), Column("cancel", Boolean, nullable=False), _text("step"), _text("counted"),
+    Column("done", BigInteger, nullable=False), Column("total", BigInteger, nullable=False), _text("owner", null=True),
+    Column("token", CleanText), Column("lease_until", Real), Column("not_before", Real), _text("message"),
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="SET NULL")),
+    _one_of("state", "queued", "leased", "running", "done", "failed", "cancelled"),
+    CheckConstraint("attempts >= 0", name="attempts"), Index(None, "state"), Index(None, "run_id"),
+)  # fmt: skip
+"""A run that was asked for. step, done, total, counted: how far it is ("activations", 40, 200, "image"). not_before: a retry waits."""

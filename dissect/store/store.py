@@ -35,7 +35,7 @@ from dissect.store import (
     verification,
     write,
 )
-from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
+from dissect.store.database import guarded, make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.facets import MOST_LABELS
 from dissect.store.records import (
     AblationEntry,
@@ -60,9 +60,11 @@ from dissect.store.views import (
     Facets,
     FindingFilter,
     FindingView,
+    LabelTests,
     LayerSummary,
     NeighbourView,
     RunRecord,
+    RunSize,
     SkippedView,
     StageProgress,
     StageUse,
@@ -71,7 +73,12 @@ from dissect.store.views import (
 )
 
 if TYPE_CHECKING:
+    from dissect.store.job_records import JobClaim
+    from dissect.store.jobs import JobQueue
     from dissect.store.ledger import SqlLedger
+    from dissect.store.registry import Registry
+    from dissect.store.review_book import ReviewBook
+    from dissect.store.tokens import TokenBook
 
 
 class Store:
@@ -81,10 +88,11 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True, query_seconds: float | None = None) -> Store:
         """Open the database at a SQLAlchemy URL (`sqlite:///file`, `postgresql://user@host/name`).
 
-        A new (empty) database gets its tables, unless `create` is False.
+        A new (empty) database gets its tables, unless `create` is False. query_seconds: a question that takes longer is given up with
+        `TooSlowError`.
 
         Raises:
             UsageError: the URL is malformed or names another kind of database.
@@ -94,7 +102,7 @@ class Store:
             MissingExtraError: PostgreSQL without its driver.
         """
         address = parse_url(url)
-        engine = make_engine(address)
+        engine = make_engine(address, query_seconds)
         try:
             _prepare(engine, create)
         except BaseException:
@@ -287,6 +295,34 @@ class Store:
 
         return SqlLedger(self._engine, run_id, lease_seconds=lease_seconds, clock=clock)
 
+    def jobs(self, *, lease_seconds: float = 120.0, clock: Callable[[], float] | None = None) -> JobQueue:
+        """The queue of jobs. `clock` replaces the database's clock (seconds since 1970)."""
+        from dissect.store.jobs import JobQueue
+
+        return JobQueue(self._engine, lease_seconds=lease_seconds, clock=clock)
+
+    def held(self, queue: JobQueue, claim: JobClaim) -> Store:
+        """This store for who works on a job: nothing is written once another worker has the job (`LeaseLostError`). Needs no closing."""
+        return Store(guarded(self._engine, queue.guard(claim)))
+
+    def registry(self) -> Registry:
+        """Networks and data sets that a job may name."""
+        from dissect.store.registry import Registry
+
+        return Registry(self._engine)
+
+    def tokens(self) -> TokenBook:
+        """Who may write over HTTP."""
+        from dissect.store.tokens import TokenBook
+
+        return TokenBook(self._engine)
+
+    def reviews(self) -> ReviewBook:
+        """What people say of labels."""
+        from dissect.store.review_book import ReviewBook
+
+        return ReviewBook(self._engine)
+
     def skipped(self, run_id: int) -> list[SkippedView]:
         """Images that a run left out, by key."""
         with reading(self._engine) as connection:
@@ -311,6 +347,16 @@ class Store:
         """One layer of a run (by name or alias) in numbers; `NotFoundError` lists the layers there are."""
         with reading(self._engine) as connection:
             return layers.layer_summary(connection, run_id, layer)
+
+    def run_sizes(self, run_ids: Sequence[int]) -> dict[int, RunSize]:
+        """Run -> how many units it looked at and labelled."""
+        with reading(self._engine) as connection:
+            return layers.run_sizes(connection, run_ids)
+
+    def label_tests(self, run_id: int, layer: str, chance: float) -> LabelTests:
+        """Of a layer's detectors: how many labels were tested, and how many of those have a q above `chance`; the layer's best score."""
+        with reading(self._engine) as connection:
+            return layers.label_tests(connection, run_id, layer, chance)
 
     def units(
         self,
@@ -380,6 +426,11 @@ class Store:
         """Concepts by category and name, each with the number of detector units that carry it."""
         with reading(self._engine) as connection:
             return layers.concepts(connection, vocabulary, category, run)
+
+    def categories(self) -> list[str]:
+        """Categories of concepts, by name."""
+        with reading(self._engine) as connection:
+            return layers.categories(connection)
 
     def counts(self) -> dict[str, int]:
         """Number of rows of every table."""

@@ -164,6 +164,24 @@ class OtherLabel:
     """Name of the file that the run was imported from."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """What a person said of a method's label. verdict: `accept`, `reject` or `relabel` (then `relabel` is the better label).
+
+    text: the label that was reviewed; stale: the method says something else by now, and the review counts for nothing.
+    """
+
+    id: int
+    method: str
+    text: str
+    verdict: str
+    relabel: str | None
+    comment: str
+    reviewer: str
+    created_at: datetime
+    stale: bool
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UnitView:
     """One unit in one run, with all that its page shows.
@@ -194,6 +212,8 @@ class UnitView:
     """Beside each exemplar, where the unit's formula is true there, packed and sized as its mask; None where that is not known."""
     others: tuple[OtherLabel, ...] = ()
     """First labels of the same unit in other finished runs, filled where one unit is asked for."""
+    reviews: tuple[ReviewView, ...] = ()
+    """The newest review of each method's label."""
 
     def __repr__(self) -> str:
         """One line that can be read: the unit, its run, its label. The fields hold histograms and masks."""
@@ -263,6 +283,23 @@ class LayerSummary:
     unique: int | None
     unique_by_category: int | None
     by_category: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSize:
+    """A run in numbers. labelled: units of a layer that count as detectors; None where nothing was scored."""
+
+    units: int
+    labelled: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTests:
+    """Of a layer's detectors: labels that were tested for chance, and those that may be chance. top: best score of the layer."""
+
+    tested: int
+    chance: int
+    top: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +383,8 @@ class UnitFilter:
     max_score: float | None = None
     survives: bool = False
     narrower: bool = True
+    reviewed: str | None = None
+    """Of the unit's label: `accepted`, `rejected`, `relabelled`, `stale` or `unreviewed`."""
 
 
 @dataclass(frozen=True, slots=True)

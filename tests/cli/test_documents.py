@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,10 @@ from tests.exchange.published_tables import ALL
 from tests.pipeline.tiny import write_data, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/compare.md", "docs/exchange.md")
+PAGES = (
+    "README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/compare.md", "docs/search.md", "docs/exchange.md",
+    "docs/serve.md", "docs/service.md",
+)  # fmt: skip
 ELSEWHERE = ("make ", "pip install", "python benchmarks", "python -m benchmarks")
 """Lines that are tried by other means: a fresh clone, a benchmark run."""
 
@@ -38,6 +42,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "annotations.csv").write_text("layer,unit,description\nlayer1,0,dog faces\nlayer1,1,surfaces\n")
     for name, kind in (("netdissect", "netdissect"), ("milan", "milan"), ("clip", "clip-dissect")):
         (folder / f"{name}.csv").write_text(ALL[kind])
+    shutil.copy(folder / "set" / "images" / "000.png", folder / "picture.png")
     (folder / "mine.toml").write_text(write_model(folder).read_text())
     return folder
 
@@ -120,6 +125,25 @@ READING = [
     ["export", "latest", "--format", "html", "-o", "page"],
     ["audit", "latest"],
     ["audit", "--descriptions", "annotations.csv", "--no-report"],
+    ["token", "create", "ci", "--scope", "jobs"],
+    ["token", "list"],
+    ["token", "revoke", "ci"],
+    ["models", "register", "mine", "tiny.toml"],
+    ["models", "registered"],
+    ["models", "unregister", "mine"],
+    ["models", "register", "mine", "tiny.toml"],
+    ["data", "register", "streets", "my-set.toml"],
+    ["data", "registered"],
+    ["jobs", "submit", "mine", "--data", "streets"],
+    ["jobs", "list"],
+    ["jobs", "show", "1"],
+    ["jobs", "cancel", "1"],
+    ["jobs", "resume", "1"],
+    ["worker", "--once"],
+    ["worker", "--once"],
+    ["data", "unregister", "streets"],
+    ["review", "latest/units/0", "--accept"],
+    ["review", "latest/units/0", "--history"],
     ["doctor", "--quick"],
     ["runs", "delete", "latest", "--yes"],
 ]

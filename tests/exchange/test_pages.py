@@ -92,7 +92,7 @@ def test_cards_show_the_best_unit_of_the_strongest_concepts(tmp_path: Path) -> N
 def test_every_place_that_templates_link_to_is_explained_and_every_entry_is_linked() -> None:
     linked: set[str] = set(ANCHORS)
     for path in TEMPLATES.glob("*.html"):
-        linked |= set(re.findall(r"help\.html#([a-z-]+)", path.read_text(encoding="utf-8")))
+        linked |= set(re.findall(r"(?:help\.html|help_page \}\})#([a-z-]+)", path.read_text(encoding="utf-8")))
     for kind in ("masks", "image"):
         linked.add(glossary.score_anchor(run_of(label_kind=kind)))
     anchors = [anchor for anchor, _, _ in glossary.entries(run_of())]

@@ -15,6 +15,7 @@ ALLOWED = {
     ("concept_edge", "kind"): "broader", ("label", "kind"): "concept", ("run", "state"): "done", ("shard", "state"): "done",
     ("label_concept", "sign"): -1, ("label", "p"): 0.5, ("label", "q"): 0.5,
     ("ablation", "how"): "mean", ("ablation", "dose"): 0.5, ("ablation", "p"): 0.5, ("ablation", "q"): 0.5,
+    ("review", "verdict"): "relabel", ("registered", "kind"): "data", ("job", "state"): "queued",
     ("finding", "kind"): "mask", ("finding", "state"): "found", ("finding", "p"): 0.5, ("finding", "q"): 0.5,
 }  # fmt: skip
 JSON = {
@@ -31,6 +32,8 @@ JSON = {
     "groups",
     "matched",
     "synonyms",
+    "scopes",
+    "request",
 }
 Contents = dict[str, list[dict[str, Any]]]
 

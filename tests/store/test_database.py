@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from dissect.errors import DissectError, MissingExtraError, NotFoundError, NotSupportedError, StorageError, StoreError, UsageError
+from dissect.errors import (
+    DissectError,
+    MissingExtraError,
+    NotFoundError,
+    NotSupportedError,
+    StorageError,
+    StoreError,
+    TooSlowError,
+    UsageError,
+)
 from dissect.store import Store, connect, database, redacted
 from dissect.store.database import parse_url, reading, sqlite_file, wal_is_safe, writing
 from tests.store.made_up_runs import save_run, save_world
@@ -221,3 +231,17 @@ def test_two_writing_processes_never_meet_a_lock(url: str, request: pytest.Fixtu
     with Store.open(url) as store:
         counts = store.counts()
     assert (counts["run"], counts["stage"], counts["unit_stat"], counts["model"]) == (2, sum(written) // 4, 12, 1)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_question_that_takes_too_long_is_given_up_and_the_next_one_is_answered(kind: str, request: pytest.FixtureRequest) -> None:
+    url = str(request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url"))
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n"
+    with Store.open(url, query_seconds=30.0) as patient:
+        assert patient.counts()["run"] == 0
+    with Store.open(url, query_seconds=0.3) as store:
+        begun = time.monotonic()
+        with pytest.raises(TooSlowError, match="takes too long"), reading(store.engine) as connection:
+            connection.execute(text(endless)).scalar()
+        assert 0.2 < time.monotonic() - begun < 5
+        assert store.counts()["run"] == 0
