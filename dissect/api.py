@@ -23,7 +23,9 @@ from dissect.pipeline.ablate import AblateRequest, ablate_run
 from dissect.pipeline.audit import AuditRequest, audit_run
 from dissect.pipeline.compare import CompareRequest, compare_runs
 from dissect.pipeline.compose import ComposeRequest, compose_run
-from dissect.pipeline.report import write_run_report
+from dissect.pipeline.import_table import ImportRequest
+from dissect.pipeline.import_table import import_table as import_request
+from dissect.pipeline.report import export_run, write_run_report
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import RunOutcome, run_request
 from dissect.pipeline.verify import verify_run
@@ -195,6 +197,11 @@ class Run:
         """Write the HTML report; returns its first page."""
         return write_run_report(self.store, self.config, self.record.id, Path(folder))
 
+    def export(self, form: str, path: str | Path | None = None, *, layer: str | None = None) -> Path:
+        """Write the run in one of `dissect.pipeline.report.FORMS` (`csv`, `netdissect`, `neuronpedia`, `model-card`, ...); returns the file
+        or folder. layer: only this one, for the columns of published tables."""
+        return export_run(self.store, self.config, self.record.id, form, None if path is None else Path(path), layer=layer)
+
 
 def run(
     model: str,
@@ -232,6 +239,21 @@ def run(
     store = Store.open(config.database_url)
     outcome = run_request(request, config, store, progress_for(sys.stderr, quiet=quiet), workers=workers)
     return Run(store, outcome.run, config, outcome)
+
+
+def import_table(kind: str, file: str | Path, *, model: str | None = None, db: str | None = None, **settings: Any) -> Run:
+    """Read a published table of unit labels as a run; the same file again only opens it. kind: `auto`, `netdissect`, `milan`, ...
+
+    `settings` (layer, dataset, aliases, checkpoint_of, ...) are the fields of `dissect.pipeline.import_table.ImportRequest`. What was wrong
+    with the table stands in `run.store.layer_methods(run.record.id)` under `import`.
+
+    Raises:
+        DissectError: with what, where and the remedy.
+    """
+    config = resolve(os.environ, None, database_url=db)
+    store = Store.open(config.database_url)
+    outcome = import_request(store, ImportRequest(Path(file), kind, model, **settings))
+    return Run(store, outcome.run, config)
 
 
 def open_store(url: str | None = None) -> Store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,26 +21,35 @@ def register(app: typer.Typer) -> None:
 def export(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="Number, fingerprint prefix or latest.")],
-    form: Annotated[Literal["html", "csv", "jsonl", "parquet"], typer.Option("--format", help="html, csv, jsonl or parquet.")] = "html",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder (html) or file to write; - is stdout (csv, jsonl).")] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="html, csv, jsonl, parquet; netdissect, milan, clip-dissect (published columns); neuronpedia; model-card."
+        ),
+    ] = "html",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder (html, neuronpedia) or file to write; - is stdout (tables but parquet; model-card)."),
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Only this layer (netdissect, milan, clip-dissect).")] = None,
 ) -> None:
-    """Write a run's report (HTML that opens from disk) or its table of units.
+    """Write a run's report (HTML that opens from disk), its units as a table or as other programs expect them, or a model card.
 
     Example: dissect export latest --format html -o report
     """
-    from dissect.pipeline.report import export_run, export_text
+    from dissect.pipeline.report import TEXTS, export_run, export_text
 
     state: State = context.obj
     if output == Path("-"):
-        if (form != "csv" and form != "jsonl") or state.json:
+        if form not in TEXTS or state.json:
             raise UsageError(
-                f"stdout cannot hold {'both the table and --json' if state.json else form}. "
-                "Give -o a place, or write --format csv or jsonl to stdout without --json."
+                f"stdout cannot hold {'both the file and --json' if state.json else form}. "
+                f"Give -o a place, or write {', '.join(TEXTS)} to stdout without --json."
             )
-        sys.stdout.buffer.write(export_text(state.store(create=False), run, form).encode())
+        sys.stdout.buffer.write(export_text(state.store(create=False), run, form, layer=layer).encode())
         sys.stdout.buffer.flush()
         return
-    path = export_run(state.store(create=False), state.config, run, form, output)
+    path = export_run(state.store(create=False), state.config, run, form, output, layer=layer)
     if state.json:
         write_json({"run": run, "format": form, "path": str(path)})
     else:

@@ -23,7 +23,7 @@ EXIT_CODES = {
     0: ("done", ""),
     1: ("the work failed", "The message says what, where and what to do; --debug shows where in the program."),
     2: ("wrong usage", "An option, a name or a value; the command's --help lists them."),
-    3: ("done, some inputs were skipped", "`dissect runs show latest` lists the images with the reason; what was good counts."),
+    3: ("done, some inputs were skipped", "`dissect runs show latest` lists the images (or rows) with the reason; what was good counts."),
     4: ("not there", "No such run, unit, card, layer or file; near names are in the message."),
     5: ("the database is older than this program", "`dissect db backup FILE`, then `dissect db upgrade`."),
     6: ("done, and a gate is not kept", "--fail-on: the failing clause is printed, and what it found is in the report."),
@@ -40,7 +40,7 @@ FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
     "run", "compose", "verify", "ablate", "edit", "audit", "compare", "series", "read", "runs", "data", "models", "cache", "database",
-    "export", "serve", "doctor", "demo",
+    "import_", "export", "serve", "doctor", "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 

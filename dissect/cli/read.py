@@ -184,17 +184,15 @@ def _page(view: UnitView) -> str:
         tested = f"q {two(label.q)}" if label.q is not None else "not tested for chance"
         counts = "" if label.intersection is None else f"   I {label.intersection}  A {label.unit_area}  G {label.concept_area}"
         reach = "" if label.reachable is None else f"  (reachable {shown(label.reachable)})"
-        lines.append(f"{label.text}   [{label.category}]   {label.score_kind} {shown(label.score)}{reach}   {tested}{counts}")
+        kind = label.kind if label.category is None else label.category
+        score = "no score" if label.score is None else f"{label.score_kind} {shown(label.score)}"
+        lines.append(f"{shown(label.text)}   [{kind}]   {score}{reach}   {tested}{counts}")
         if label.images is not None:
             lines.append(presence(label.images))
-        lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
+        if label.detector is not None:
+            lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
     lines += formula_lines(view) + lines_of_tests(view)
-    share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
-    lines += [
-        "",
-        f"state {stats.state}, threshold {shown(stats.threshold)}, maximum {shown(stats.maximum)}, mean {shown(stats.mean)}, "
-        f"active {share}",
-    ]
+    lines += ["", *_activity(view)]
     if stats.twin is not None:
         lines.append(f"bit-equal twin of unit {stats.twin}")
     if view.concepts:
@@ -204,7 +202,32 @@ def _page(view: UnitView) -> str:
     if view.exemplars:
         lines += ["", "images that drive it highest"]
         lines += [f"  {e.rank:2}. {shown(e.activation):>10}  {shown(e.key)}" for e in view.exemplars]
-    return "\n".join(lines)
+    return "\n".join(lines + _others(view))
+
+
+def _activity(view: UnitView) -> list[str]:
+    """What the unit does; nothing of it is known of an imported one."""
+    stats = view.stats
+    if stats.state == "unknown":
+        return ["imported: its labels are all that is known of it"]
+    share = f"{100 * stats.active_share:.2f} % of positions" if stats.active_share is not None else "?"
+    return [
+        f"state {stats.state}, threshold {shown(stats.threshold)}, maximum {shown(stats.maximum)}, mean {shown(stats.mean)}, active {share}"
+    ]
+
+
+def _others(view: UnitView) -> list[str]:
+    """What other runs call the same unit, a line each."""
+    if not view.others:
+        return []
+    lines = ["", "what other runs call it"]
+    for each in view.others:
+        score = "no score" if each.score is None else f"{each.score_kind} {shown(each.score)}"
+        doubt = ", no detector" if each.detector is False else ""
+        q = "" if each.q is None else f", q {shown(each.q)}"
+        run = f"run {each.run_id}, {each.method}, data {shown(each.dataset)}" + (f", from {shown(each.source)}" if each.source else "")
+        lines.append(f"  {shown(each.text):32} [{shown(each.category or each.kind)}]   {score}{doubt}{q}   ({run})")
+    return lines
 
 
 def _columns(rows: list[dict[str, object]]) -> tuple[str, ...]:

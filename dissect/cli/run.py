@@ -169,11 +169,13 @@ def score(
 
     Example: dissect score latest --quantile 0.01
     """
+    from dissect.pipeline.imported import refuse_imported
     from dissect.pipeline.request import RunRequest
 
     state: State = context.obj
     state.override(device=device, cache_limit=cache_limit)
     record = state.store(create=False).run(run)
+    refuse_imported(record, "score anew")
     changes: dict[str, object] = {"profile": profile, "quantile": quantile, "threshold": threshold, "min_images": min_images, "top": top}
     given = {name: value for name, value in changes.items() if value is not None}
     if not given:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dissect.cli.output import shown, size_text, write_json, write_rows
 from dissect.cli.read import FormatOption, chosen
 from dissect.cli.state import State
+
+if TYPE_CHECKING:
+    from dissect.store import RunRecord, Store
 
 group = typer.Typer(name="runs", help="Runs in the database.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,6 +76,7 @@ def show_run(context: typer.Context, run: Annotated[str, typer.Argument(help="Nu
                 "layers": [dataclasses.asdict(layer) for layer in layers],
                 "stages": [dataclasses.asdict(stage) for stage in progress],
                 "skipped": [dataclasses.asdict(item) for item in skipped],
+                "table": _table_lines(store, record),
             }
         )
         return
@@ -89,8 +93,26 @@ def show_run(context: typer.Context, run: Annotated[str, typer.Argument(help="Nu
         print(f"stage {stage.step:12} {stage.layer or '':24} {stage.done}/{stage.shards} shards  {size_text(stage.size)}")
     for name, value in record.settings.items():
         print(f"  {name} = {shown(value) if not isinstance(value, list | dict) else value}")
+    for line in _table_lines(store, record):
+        print(shown(line))
     for item in skipped:
         print(f"skipped {shown(item.key)}: {shown(item.reason)}")
+
+
+def _table_lines(store: Store, record: RunRecord) -> list[str]:
+    """What was wrong with the rows of an imported table."""
+    lines = []
+    for done in store.layer_methods(record.id) if record.imported else ():
+        for line, unit, text in items(done.summary.get("violations")):
+            place = f"line {line}, " if line else ""
+            lines.append(f"violation: {place}{done.layer}{'' if unit is None else f'/{unit}'}: {text}")
+        lines += [f"left out: line {line}: {reason}" for line, reason in items(done.summary.get("refused"))]
+    return lines
+
+
+def items(value: object) -> list[list[object]]:
+    """A list of lists as plain data has it; empty for anything else."""
+    return [item for item in value if isinstance(item, list)] if isinstance(value, list) else []
 
 
 @group.command("delete")

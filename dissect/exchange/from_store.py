@@ -65,17 +65,29 @@ def report_head(
         categories=tuple(categories),
         profile=record.profile,
         quantile=record.quantile,
-        detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} > {0.04 if threshold is None else threshold:g}",
+        detector_rule=f"{'AUROC' if kind == 'image' else 'IoU'} {_above(record)} {0.04 if threshold is None else threshold:g}",
         fingerprint=record.fingerprint,
         created=record.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         duration=(record.finished_at - record.created_at).total_seconds() if record.finished_at is not None else None,
         state=record.state,
         skipped=tuple((each.key, each.reason) for each in skipped),
-        settings=dict(record.settings),
+        settings=dict(record.imported or record.settings),
         versions=dict(record.versions),
         network_note=_note(record.model_source, record.model_licence),
         dataset_note=_note(record.dataset_source, record.dataset_licence),
+        imported=imported_words(record),
     )
+
+
+def _above(record: RunRecord) -> str:
+    """Ours asks for more than the threshold; an imported table may ask for as much."""
+    return ">=" if (record.imported or {}).get("inclusive") else ">"
+
+
+def imported_words(record: RunRecord) -> str:
+    """`milan table my-labels.csv`, or nothing for a run of our own."""
+    table = record.imported
+    return "" if table is None else f"{table.get('kind')} table {table.get('file')}"
 
 
 def _note(source: str, licence: str) -> str:

@@ -12,8 +12,9 @@ PROFILES = {
     "included.",
     "lite": "The rules of the later NetDissect-Lite program.",
     "compexp": "The rules of the program published with Compositional Explanations in 2020.",
+    "imported": "Read from a published table; the rules are those of the program that made it.",
 }
-MEASURES = {"iou": "IoU", "auroc": "AUROC", "pmi": "PMI"}
+MEASURES = {"iou": "IoU", "auroc": "AUROC", "pmi": "PMI", "similarity": "similarity", "none": "no score"}
 
 
 def score_anchor(run: ReportRun) -> str:

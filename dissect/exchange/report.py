@@ -192,6 +192,11 @@ def commands(view: ReportRun) -> list[tuple[str, str]]:
 def limits(view: ReportRun) -> list[str]:
     """What a reader may believe to see and does not."""
     labels = [unit.label for layer in view.layers for unit in layer.units if unit.label is not None]
+    if view.imported:
+        return [
+            "All of it is as the table has it: no pictures, activations or thresholds stand behind it, so nothing can be tested.",
+            "Labels of several methods are not measured alike: a similarity is no IoU, and a description without a score claims nothing.",
+        ]
     found = ["Only the images that drive a unit highest are shown. What it does at lower activations may be something else."]
     if view.label_kind != "none":
         found.append("A unit can only be given concepts that this data set names. The best of them need not be good.")

@@ -241,3 +241,5 @@ class ReportRun:
     """One line from the network's card: source, licence."""
     dataset_note: str = ""
     """One line from the data set's card: source, licence."""
+    imported: str = ""
+    """Which published table the run was read from, in words; empty for a run of our own."""

@@ -159,6 +159,7 @@ STATES = {
     "ok": "fires above its threshold in some places and not in others",
     "dead": "always 0 on these images, so it is never labelled",
     "constant": "always the same value on these images, so it is never labelled",
+    "unknown": "imported from a table of labels; nothing is known of its activations",
     "saturated": "its threshold equals its maximum; the mask shows where it is at its maximum",
 }
 

@@ -19,6 +19,7 @@ from dissect.fingerprint import Plain
 from dissect.network.ablate import HOWS, Ablation, Ablator, How, Means, look, mean_of
 from dissect.network.model import LayerInfo
 from dissect.network.outgoing import outgoing_norm
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.pictures import Held, held, passes
 from dissect.pipeline.spec import Reopened, reopen
 from dissect.pipeline.subjects import Subject, may_be_control, subjects, views
@@ -103,6 +104,7 @@ def ablate_run(
         NotFoundError: the run is not done, or has no such units. DissectError: as `reopen`.
     """
     record = store.run(reference)
+    refuse_imported(record, "switch units off in")
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     wanted = subjects(

@@ -23,6 +23,7 @@ from dissect.config import Config
 from dissect.errors import NotFoundError, NotSupportedError, UsageError
 from dissect.fingerprint import Plain, fingerprint
 from dissect.pipeline.formula_rows import Composed, from_beams, from_found, unit_results
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.probed import Probed
 from dissect.pipeline.spec import probe_again
 from dissect.probe.bands import MOST_RANGES
@@ -134,11 +135,12 @@ def compose_run(
     probed: what the run's probe gave, where it is at hand; else it is read from the cache, and computed where it was pruned.
 
     Raises:
-        NotSupportedError: the profile has no formulas, or the data set no label maps.
+        NotSupportedError: the profile has no formulas, the data set no label maps, or the run was imported.
         UsageError: a setting does not fit the profile, or names a category that is not there.
         DissectError: as `probe_again`.
     """
     record = store.run(reference)
+    refuse_imported(record, "compose formulas from")
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     settings = resolved(request, record.profile)

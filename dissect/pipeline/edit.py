@@ -18,6 +18,7 @@ from dissect.fingerprint import Plain
 from dissect.network import LoadedNetwork, load_network
 from dissect.network.ablate import TOLERANCE, look
 from dissect.network.edit import Edit, edit
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.names import network_spec
 from dissect.pipeline.pictures import Held, held, passes
 from dissect.pipeline.spec import Reopened, reopen
@@ -85,6 +86,7 @@ def edit_run(
         the ablated answers when it is loaded anew. DissectError: as `reopen`.
     """
     record = store.run(reference)
+    refuse_imported(record, "edit")
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     wanted = _wanted(store, record, request)

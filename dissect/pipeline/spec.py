@@ -15,6 +15,7 @@ from dissect.errors import DissectError
 from dissect.fingerprint import Plain, fingerprint
 from dissect.network import LoadedNetwork
 from dissect.network.model import LayerInfo
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.open import chosen_layers, open_data, open_network, probe_settings
 from dissect.pipeline.probed import Probed
 from dissect.pipeline.request import RunRequest
@@ -45,6 +46,7 @@ def reopen(store: Store, config: Config, reference: str | int) -> Reopened:
         DissectError: the data or the weights are no longer what the run was made of.
     """
     record = store.run(reference)
+    refuse_imported(record, "open again")
     request = RunRequest.from_plain(record.settings)
     card, data = open_data(request, config)
     network = open_network(request, config)

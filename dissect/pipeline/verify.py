@@ -17,6 +17,7 @@ from dissect.config import Config
 from dissect.errors import NotFoundError, NotSupportedError
 from dissect.fingerprint import Plain, fingerprint
 from dissect.pipeline.compose import METHOD as COMPOSITIONAL
+from dissect.pipeline.imported import refuse_imported
 from dissect.pipeline.names import network_spec
 from dissect.pipeline.open import open_data, probe_settings
 from dissect.pipeline.probed import Probed
@@ -74,10 +75,11 @@ def verify_run(
 
     Raises:
         NotFoundError: the run is not done.
-        NotSupportedError: the data set has no label maps.
+        NotSupportedError: the data set has no label maps, or the run was imported.
         DissectError: as `probe_again`.
     """
     record = store.run(reference)
+    refuse_imported(record, "test labels with")
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     if record.label_kind != "masks":

@@ -211,6 +211,23 @@ class UnitList(Shape):
     next: str | None
 
 
+class OtherShape(Shape):
+    """What another run says of the same unit. source: name of the file that the run was imported from, or empty."""
+
+    run_id: int
+    dataset: str
+    profile: str
+    kind: str
+    method: str
+    text: str
+    category: str | None
+    score: Number
+    score_kind: str
+    detector: bool | None
+    q: Number
+    source: str
+
+
 class UnitDocument(Shape):
     """A unit with all that is known of it in its run. label: the headline; labels: of every method."""
 
@@ -229,7 +246,7 @@ class UnitDocument(Shape):
     exemplars: list[ExemplarShape]
     effects: list[EffectShape]
     findings: list[FindingShape]
-    elsewhere: list[UnitRow] = Field(description="The same unit in other runs.")
+    others: list[OtherShape] = Field(description="What other runs say of the same unit.")
     alike: list[UnitRow] = Field(description="Other units with the same label.")
 
 

@@ -19,6 +19,8 @@ Key = tuple[int, int]
 MaskKey = tuple[int, int, int, tuple[int, int] | None]
 FORMULA_METHOD = "compositional"
 """The method whose first label is a unit's formula, and whose masks are shown."""
+PARTS = ("meanings", "ranges")
+"""Methods whose labels are parts of what another method says."""
 CHUNK = 500
 """Units a query: SQLite binds at most 32,766 values."""
 
@@ -50,7 +52,8 @@ def _fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], e
         views.append(UnitView(
             key[0], key[1], row["model"], row["dataset"], row["layer"], row["index"], row["profile"], _stats(row), chosen,
             tuple(mine), tuple(concepts.get(key, ())), tuple(images.get(key, ())), cursor,
-            quantile=row["quantile"], formula_masks=tuple(masks.get((*key, one.rank, one.mask_size)) for one in images.get(key, ())),
+            quantile=row["quantile"] or None,
+            formula_masks=tuple(masks.get((*key, one.rank, one.mask_size)) for one in images.get(key, ())),
         ))  # fmt: skip
     return views
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import ablations, audits, formulas, layers, results, revisions, runs, schema_version, units, verification, write
+from dissect.store import ablations, audits, formulas, layers, places, results, revisions, runs, schema_version, units, verification, write
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
 from dissect.store.records import (
     AblationEntry,
@@ -110,6 +110,21 @@ class Store:
         """Make one set of weights known, or bring its row up to date. Returns its id."""
         with writing(self._engine) as connection:
             return write.save_checkpoint(connection, model_id, checkpoint)
+
+    def placeholder_checkpoint(self, model: str) -> tuple[int, str]:
+        """(id, weights hash) of the checkpoint that imported results of a network hang on while nobody has seen its weights."""
+        with writing(self._engine) as connection:
+            return places.placeholder_checkpoint(connection, model)
+
+    def placeholder_dataset(self, name: str, label_kind: str) -> tuple[int, str]:
+        """(id, content hash) of a data set that is known by name alone."""
+        with writing(self._engine) as connection:
+            return places.placeholder_dataset(connection, name, label_kind)
+
+    def checkpoint_layers(self, checkpoint_id: int) -> tuple[LayerRecord, ...]:
+        """The layers of a checkpoint, in order, with their aliases."""
+        with reading(self._engine) as connection:
+            return places.checkpoint_layers(connection, checkpoint_id)
 
     def save_layer(self, checkpoint_id: int, layer: LayerRecord) -> int:
         """Make a layer, its units and its aliases known. Returns the layer's id. `write_layer` does this itself."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, collate, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, and_, case, collate, func, or_, select, tuple_, type_coerce
 
 from dissect.errors import NotFoundError, UsageError
 from dissect.store import runs, schema
 from dissect.store.details import fill
+from dissect.store.other_labels import other_labels
 from dissect.store.search import matches, nearness, uses
 from dissect.store.views import UnitFilter, UnitView
 from dissect.store.words import Word, question
@@ -76,7 +77,8 @@ def unit(connection: Connection, model: str | None, layer: str, index: int, run:
     rows = connection.execute(query.order_by(schema.unit_stat.c.run_id.desc()).limit(1)).mappings().all()
     if not rows:
         raise NotFoundError(_missing(connection, model, layer, index, number))
-    return fill(connection, rows, [""], exemplars, ())[0]
+    view = fill(connection, rows, [""], exemplars, ())[0]
+    return replace(view, others=other_labels(connection, view.run_id, view.unit_id))
 
 
 def _from() -> FromClause:
@@ -125,10 +127,11 @@ def _unit_conditions(connection: Connection, filters: UnitFilter) -> list[Column
 
 
 def _newest() -> Select[Any]:
-    """(run, layer) of the newest finished run on each layer of each network and data set, by their names."""
+    """(run, layer) of the newest finished run on each layer of each network and data set, by their names; and of every imported run."""
     here, run, layer = schema.run_layer, schema.run, schema.layer
+    own: ColumnElement[Any] = case((type_coerce(run.c.settings, Text).like('{"import":{%'), run.c.id), else_=0)
     place = func.row_number().over(
-        partition_by=(schema.checkpoint.c.model_id, schema.dataset.c.name, layer.c.name), order_by=here.c.run_id.desc()
+        partition_by=(schema.checkpoint.c.model_id, schema.dataset.c.name, layer.c.name, own), order_by=here.c.run_id.desc()
     )
     ranked = (
         select(here.c.run_id, here.c.layer_id, place.label("place"))

@@ -51,6 +51,12 @@ class RunRecord:
     step: int | None = None
     """Training step of the checkpoint, where it is known."""
 
+    @property
+    def imported(self) -> Mapping[str, Plain] | None:
+        """What is known of the published table that the run was read from (`kind`, `file`, `sha256`, ...); None for a run of our own."""
+        found = self.settings.get("import")
+        return found if isinstance(found, Mapping) else None
+
 
 @dataclass(frozen=True, slots=True)
 class StatsView:
@@ -139,6 +145,25 @@ class ExemplarView:
     mask_size: tuple[int, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class OtherLabel:
+    """What another run says of the same unit; the fields of `LabelView` that a line needs, with the run's data set and rules."""
+
+    run_id: int
+    dataset: str
+    profile: str
+    kind: str
+    method: str
+    text: str
+    category: str | None
+    score: float | None
+    score_kind: str
+    detector: bool | None
+    q: float | None
+    source: str = ""
+    """Name of the file that the run was imported from."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UnitView:
     """One unit in one run, with all that its page shows.
@@ -164,9 +189,11 @@ class UnitView:
     why: str = ""
     """For search: `label`, `synonym: ...` or `narrower: terrier, under dog`."""
     quantile: float | None = None
-    """Of the run: the share of activations above the threshold."""
+    """Of the run: the share of activations above the threshold; None where an imported table has no such thing."""
     formula_masks: tuple[bytes | None, ...] = ()
     """Beside each exemplar, where the unit's formula is true there, packed and sized as its mask; None where that is not known."""
+    others: tuple[OtherLabel, ...] = ()
+    """First labels of the same unit in other finished runs, filled where one unit is asked for."""
 
     def __repr__(self) -> str:
         """One line that can be read: the unit, its run, its label. The fields hold histograms and masks."""
@@ -177,7 +204,7 @@ class UnitView:
         """The label with its score, in words: `car [object], iou 0.120, in 412 images`; or why there is none."""
         label = self.label
         if label is None:
-            return "no label" if self.stats.state == "ok" else f"no label ({self.stats.state})"
+            return "no label" if self.stats.state in ("ok", "unknown") else f"no label ({self.stats.state})"
         parts = [label.text if label.category is None else f"{label.text} [{label.category}]"]
         if label.score is not None:
             parts.append(f"{label.score_kind} {label.score:.3f}")

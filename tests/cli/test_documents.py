@@ -13,10 +13,11 @@ import pytest
 
 from dissect.cli.main import call
 from dissect.cli.reference import commands
+from tests.exchange.published_tables import ALL
 from tests.pipeline.tiny import write_data, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/compare.md")
+PAGES = ("README.md", "docs/cards.md", "docs/methods.md", "docs/audit.md", "docs/compare.md", "docs/exchange.md")
 ELSEWHERE = ("make ", "pip install", "python benchmarks", "python -m benchmarks")
 """Lines that are tried by other means: a fresh clone, a benchmark run."""
 
@@ -29,12 +30,14 @@ def lines(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the documents' examples name: my-set.toml, streets.toml, mine.toml."""
+    """A folder with what the documents' examples name: my-set.toml, streets.toml, mine.toml, published tables."""
     folder = tmp_path_factory.mktemp("desk")
     card = write_data(folder / "set").read_text()
     for name in ("my-set", "streets"):
         (folder / f"{name}.toml").write_text(card.replace('root = "."', 'root = "set"'))
     (folder / "annotations.csv").write_text("layer,unit,description\nlayer1,0,dog faces\nlayer1,1,surfaces\n")
+    for name, kind in (("netdissect", "netdissect"), ("milan", "milan"), ("clip", "clip-dissect")):
+        (folder / f"{name}.csv").write_text(ALL[kind])
     (folder / "mine.toml").write_text(write_model(folder).read_text())
     return folder
 

@@ -210,11 +210,11 @@ def test_image_level_labels_are_scored_by_auroc(desk: Desk) -> None:
 @pytest.mark.parametrize("form", ["html", "csv", "jsonl"])
 def test_a_run_can_be_exported(desk: Desk, form: str) -> None:
     outcome = desk.run()
-    path = export_run(desk.store, desk.config, "latest", form, desk.folder / f"out-{form}")  # type: ignore[arg-type]
+    path = export_run(desk.store, desk.config, "latest", form, desk.folder / f"out-{form}")
     assert path.is_file() and "red" in path.read_text(encoding="utf-8")
     assert outcome.run.id == 1
     if form != "html":
-        assert export_text(desk.store, "latest", form).encode() == path.read_bytes()  # type: ignore[arg-type]
+        assert export_text(desk.store, "latest", form).encode() == path.read_bytes()
 
 
 def test_a_request_survives_the_database_and_an_old_one_is_refused() -> None:
