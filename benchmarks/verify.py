@@ -30,7 +30,7 @@ from dissect.score.count import iou
 from dissect.verify.columns import columns
 from dissect.verify.null import NullData, count_p, unit_counts, z_scores
 from dissect.verify.shuffles import shuffles
-from dissect.verify.spans import MaskSpans, join_labels, join_masks, position_spans
+from dissect.verify.spans import MaskSpans, join_labels, join_masks, shard_spans
 from dissect.verify.tail import tail_p
 
 STANDARD = PROFILES["standard"]
@@ -40,11 +40,11 @@ EDGE = 112
 
 @dataclass(frozen=True)
 class World:
-    """Label shards of 1,000 images, and what the probe keeps of each with them: image, unit, offsets and positions of its pairs."""
+    """Label shards of 1,000 images, and what the probe keeps of each with them: image, unit and spans of its pairs."""
 
     vocabulary: Vocabulary
     shards: list[LabelShard]
-    pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16]]]
+    pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint16]]]
     units: int
 
 
@@ -80,25 +80,28 @@ def _labelled(row: NDArray[np.int64], blocks: NDArray[np.int64]) -> ImageLabels:
     return ImageLabels(pixels, tuple(local), np.bincount(pixels, minlength=len(local)), np.ones(len(SIZES), np.bool_), ())
 
 
-def _discs(random: np.random.Generator) -> list[NDArray[np.uint16]]:
-    """300 round masks of 10 % of the pixels on average, with ragged rims."""
+def _discs(random: np.random.Generator) -> list[tuple[NDArray[np.uint16], NDArray[np.uint16]]]:
+    """First and last pixels of the spans of 300 round masks of 10 % of the pixels on average, with ragged rims."""
     y, x = np.mgrid[:EDGE, :EDGE]
     found = []
     for _ in range(300):
         cy, cx, radius = random.uniform(5, EDGE - 5), random.uniform(5, EDGE - 5), random.uniform(12, 30)
         rim = radius * (1 + 0.1 * np.sin(3 * np.arctan2(y - cy, x - cx) + random.uniform(0, 6)))
-        found.append(np.flatnonzero((y - cy) ** 2 + (x - cx) ** 2 < rim**2).astype(np.uint16))
+        inside = np.pad(((y - cy) ** 2 + (x - cx) ** 2 < rim**2).ravel(), 1)
+        edges = np.flatnonzero(inside[1:] != inside[:-1])
+        found.append((edges[::2].astype(np.uint16), (edges[1::2] - 1).astype(np.uint16)))
     return found
 
 
 def _fire(
-    random: np.random.Generator, images: int, units: int, discs: list[NDArray[np.uint16]]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16]]:  # fmt: skip
+    random: np.random.Generator, images: int, units: int, discs: list[tuple[NDArray[np.uint16], NDArray[np.uint16]]]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint16]]:  # fmt: skip
     image, unit = np.nonzero(random.random((images, units)) < 0.05)
     chosen = random.integers(0, len(discs), len(image))
-    offsets = np.concatenate(([0], np.cumsum([len(discs[k]) for k in chosen]))).astype(np.int64)
-    positions = np.concatenate([discs[k] for k in chosen]) if len(chosen) else np.zeros(0, np.uint16)
-    return image.astype(np.int32), unit.astype(np.int32), offsets, positions
+    offsets = np.concatenate(([0], np.cumsum([len(discs[k][0]) for k in chosen]))).astype(np.int64)
+    none = [np.zeros(0, np.uint16)]
+    first, last = (np.concatenate([discs[k][end] for k in chosen] or none) for end in (0, 1))
+    return image.astype(np.int32), unit.astype(np.int32), offsets, first, last
 
 
 def prepared(world: World, permutations: int) -> tuple[MaskSpans, NullData]:
@@ -108,7 +111,7 @@ def prepared(world: World, permutations: int) -> tuple[MaskSpans, NullData]:
     drawn = shuffles(labels.annotated, records, count=permutations, seed=1)
     places = np.cumsum([0, *(len(shard.included) for shard in world.shards)])
     parts = [
-        position_spans(*pairs, np.arange(len(shard.included)) + start)
+        shard_spans(*pairs, np.arange(len(shard.included)) + start)
         for pairs, shard, start in zip(world.pairs, world.shards, places[:-1], strict=True)
     ]
     data = NullData(labels, columns(labels, world.vocabulary, STANDARD), drawn, world.vocabulary, STANDARD)
@@ -160,15 +163,17 @@ def _truth(world: World) -> NDArray[np.int64]:
 
 
 def _plain_seconds(world: World, masks: MaskSpans, data: NullData, units: int, concept: NDArray[np.int64]) -> float:
-    """One permutation of the first units, from kept positions, without spans and kernels; its counts must be the same."""
+    """One permutation of the first units, pixel by pixel, without kernels; its counts must be the same."""
     source, spent = data.shuffles.source[1], 0.0
     total = np.zeros((units, CONCEPTS + 1), np.int64)
-    for number, (image, unit, offsets, positions) in enumerate(world.pairs):
+    for number, (image, unit, offsets, first, last) in enumerate(world.pairs):
         for pair in np.flatnonzero(unit < units).tolist():
+            spans = range(offsets[pair], offsets[pair + 1])
+            positions = np.concatenate([np.arange(first[span], int(last[span]) + 1) for span in spans])
             began = time.perf_counter()
             other = int(source[1000 * number + image[pair]])
             shard, own = world.shards[other // 1000], other % 1000
-            counts = np.bincount(shard.signature_map[own][positions[offsets[pair] : offsets[pair + 1]]])
+            counts = np.bincount(shard.signature_map[own][positions])
             for local in np.flatnonzero(counts).tolist():
                 signature = shard.local_signature[shard.local_offsets[own] + local]
                 members = shard.table.members[shard.table.offsets[signature] : shard.table.offsets[signature + 1]]

@@ -25,6 +25,7 @@ from dissect.pipeline.compare import CompareRequest, compare_runs
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.import_table import ImportRequest
 from dissect.pipeline.import_table import import_table as import_request
+from dissect.pipeline.picture_units import DrivenUnit, units_for
 from dissect.pipeline.report import export_run, write_run_report
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import RunOutcome, run_request
@@ -131,17 +132,32 @@ class Run:
         max_q: float | None = None,
         detectors: bool = False,
         uses: Sequence[str] = (),
+        narrower: bool = True,
+        survives: bool = False,
         limit: int = 100_000,
     ) -> Units:
         """Units of this run, best score first. q: words that their labels hold; min_iou: least score; max_q: largest q-value of a
-        tested label; uses: concepts that their formula uses (`"NOT road"`: that it excludes)."""
+        tested label; uses: concepts that their formula uses (`"NOT road"`: that it excludes). narrower: `dog` finds
+        terriers. survives: only detectors that all tests leave."""
         filters = UnitFilter(
-            run=self.record.id, layer=layer, category=category, concept=concept, min_iou=min_iou, max_q=max_q, detectors=detectors,
+            run=self.record.id,
+            layer=layer,
+            category=category,
+            concept=concept,
+            min_iou=min_iou,
+            max_q=max_q,
+            detectors=detectors,
             uses=tuple(uses),
+            narrower=narrower,
+            survives=survives,
         )
         if q:
             return Units(self.store.search(q, filters, limit=limit))
         return Units(self.store.units(filters, limit=limit))
+
+    def units_for(self, image: str | Path, *, layers: Sequence[str] = (), limit: int = 20, exemplars: int = 5) -> list[DrivenUnit]:
+        """The units that a picture drives hardest, above their thresholds; `dissect.pipeline.picture_units` says what drive means."""
+        return units_for(self.store, self.config, self.record.id, Path(image), layers=layers, limit=limit, exemplars=exemplars)
 
     def unit(self, layer: str, index: int) -> UnitView:
         """One unit with its labels, runner-ups, exemplars and statistics."""

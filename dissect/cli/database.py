@@ -111,6 +111,23 @@ def verify(
     _report(state, faults, "all that was not pruned is there and whole" if pruned else "all is there and whole", pruned=pruned)
 
 
+@group.command()
+def hierarchy(context: typer.Context) -> None:
+    """Tie the concepts of every vocabulary by the hierarchy that ships, so that "dog" finds terriers. New runs are tied by themselves.
+
+    Example: dissect db hierarchy
+    """
+    from dissect.pipeline.hierarchy import apply_hierarchy
+
+    state: State = context.obj
+    found = apply_hierarchy(state.store(create=False))
+    if state.json:
+        write_json({"vocabularies": found})
+    else:
+        for vocabulary, ties in found.items():
+            print(f"{vocabulary}: {ties} ties")
+
+
 def _revision(state: State) -> dict[str, object]:
     from dissect.store import migrate, redacted
 

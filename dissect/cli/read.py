@@ -1,4 +1,4 @@
-"""`dissect search` and `dissect unit`: read the database."""
+"""`dissect unit`: read one unit; and what lists of units share."""
 
 from __future__ import annotations
 
@@ -13,75 +13,23 @@ from dissect.cli.tested import lines_of_tests
 from dissect.errors import UsageError
 
 if TYPE_CHECKING:
-    from dissect.store import UnitView
-
-COLUMNS = (
-    "run", "model", "data", "layer", "profile", "quantile", "unit", "label", "category", "score", "kind", "images", "state", "why",
-)  # fmt: skip
-RULES = ("profile", "quantile")
-"""Columns that a table for people leaves out where all rows agree."""
+    from dissect.store import NeighbourView, UnitView
 
 FormatOption = Annotated[Literal["table", "json", "csv"] | None, typer.Option("--format", help="table, json or csv.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command()(search)
     app.command()(unit)
-
-
-def search(
-    context: typer.Context,
-    text: Annotated[str, typer.Argument(help="Words that must all be found; word* matches beginnings.")] = "",
-    model: Annotated[str | None, typer.Option(help="Only units of this network.")] = None,
-    layer: Annotated[str | None, typer.Option(help="Only units of this layer.")] = None,
-    run: Annotated[str | None, typer.Option(help="Only this run: number, fingerprint prefix or latest.")] = None,
-    category: Annotated[str | None, typer.Option(help="Only labels of this category.")] = None,
-    method: Annotated[str | None, typer.Option(help="Only labels of this method.")] = None,
-    uses: Annotated[
-        list[str] | None, typer.Option(help="Only formulas that use this concept; NOT before its name: that exclude it. May be repeated.")
-    ] = None,
-    min_iou: Annotated[float | None, typer.Option(help="Only labels with at least this score.")] = None,
-    max_q: Annotated[float | None, typer.Option(help="Only labels whose q-value is at most this (untested ones are left out).")] = None,
-    detectors: Annotated[bool, typer.Option("--detectors", help="Only units that count as detectors.")] = False,
-    all_runs: Annotated[
-        bool, typer.Option("--all-runs", help="Also older and unfinished runs on the same layer, network and data set.")
-    ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many units.")] = 20,
-    form: FormatOption = None,
-) -> None:
-    """Find units by the words of their labels; those named so first, then by synonym, then by a broader concept.
-
-    Of several runs on the same layer, network and data set only the newest finished one is searched, unless --run or --all-runs is given.
-
-    Example: dissect search "car" --layer layer6 --min-iou 0.04
-    """
-    from dataclasses import replace
-
-    from dissect.store import UnitFilter
-
-    state: State = context.obj
-    filters = UnitFilter(
-        run=run, model=model, layer=layer, category=category, method=method, min_iou=min_iou, max_q=max_q, detectors=detectors,
-        newest=not all_runs, uses=tuple(uses or ()),
-    )  # fmt: skip
-    store = state.store(create=False)
-    filters = replace(filters, q=text if text.strip() else None)
-    found = store.units(filters, limit=limit, exemplars=0)
-    how = chosen(form, state)
-    rows = [unit_row(view) for view in found]
-    write_rows(rows, _columns(rows) if how == "table" else COLUMNS, how)
-    if not found:
-        elsewhere = bool(store.units(replace(filters, newest=False), limit=1, exemplars=0))
-        state.say(_nothing_found(store.concepts(), text, elsewhere))
-    elif len(found) == limit:
-        state.say(f"the first {limit}; more with --limit")
 
 
 def unit(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="MODEL/LAYER/UNIT", help="For example demo/layer6/99.")],
     run: Annotated[str | None, typer.Option(help="In this run; otherwise the newest that has it.")] = None,
+    neighbours: Annotated[
+        int, typer.Option(min=0, help="Instead, list so many units of other layers, runs and networks with the most similar concepts.")
+    ] = 0,
     form: FormatOption = None,
 ) -> None:
     """Show what is known of one unit: labels, runner-ups, exemplars, statistics.
@@ -90,8 +38,15 @@ def unit(
     """
     state: State = context.obj
     model, layer, index = split_name(name)
-    view = state.store(create=False).unit(model, layer, index, run=run)
+    store = state.store(create=False)
+    view = store.unit(model, layer, index, run=run)
     how = chosen(form, state)
+    if neighbours:
+        rows = [_neighbour_row(each) for each in store.neighbours(view, limit=neighbours)]
+        write_rows(rows, ("similarity", "run", "model", "layer", "unit", "label", "shared"), how)
+        if not rows:
+            state.say("no unit of another layer, run or network answers to the same concepts")
+        return
     if how == "json":
         write_json(unit_document(view))
     elif how == "csv":
@@ -152,6 +107,13 @@ def unit_document(view: UnitView) -> dict[str, object]:
     for exemplar in document["exemplars"]:
         exemplar.pop("mask", None)
     return document
+
+
+def _neighbour_row(near: NeighbourView) -> dict[str, object]:
+    return {
+        "similarity": near.similarity, "run": near.run_id, "model": near.model, "layer": near.layer, "unit": near.index,
+        "label": near.label, "shared": ", ".join(near.shared[:3]),
+    }  # fmt: skip
 
 
 def _concept_rows(view: UnitView) -> list[dict[str, object]]:
@@ -228,18 +190,3 @@ def _others(view: UnitView) -> list[str]:
         run = f"run {each.run_id}, {each.method}, data {shown(each.dataset)}" + (f", from {shown(each.source)}" if each.source else "")
         lines.append(f"  {shown(each.text):32} [{shown(each.category or each.kind)}]   {score}{doubt}{q}   ({run})")
     return lines
-
-
-def _columns(rows: list[dict[str, object]]) -> tuple[str, ...]:
-    """All but the rules of the run, which are shown only where the rows differ in them."""
-    return tuple(name for name in COLUMNS if name not in RULES or len({row[name] for row in rows}) > 1)
-
-
-def _nothing_found(concepts: object, text: str, elsewhere: bool) -> str:
-    import difflib
-
-    if elsewhere:
-        return "nothing found in the newest finished runs; older or unfinished ones hold something: --all-runs"
-    names = sorted({view.name for view in concepts})  # type: ignore[attr-defined]
-    near = difflib.get_close_matches(text, names, n=5, cutoff=0.5)
-    return "nothing found" + (f"; concepts that do exist: {', '.join(near)}" if near else "")

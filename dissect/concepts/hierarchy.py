@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dissect.concepts.tables import read_csv
 from dissect.errors import DataError
+from dissect.paths import shipped
 
 KINDS = ("is_a", "part_of")
 """`is_a` (the default): a car is a vehicle. `part_of`: a wheel is part of a car. Both narrow a search; neither may run in a circle."""
 
 Pair = tuple[str, str]
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -83,3 +87,71 @@ def find_circle(pairs: Iterable[Pair]) -> list[str]:
                 chain.append(following)
                 branches.append(iter(above.get(following, ())))
     return []
+
+
+@functools.cache
+def shipped_hierarchy() -> Mapping[str, tuple[str, ...]]:
+    """What ships with the program (`datasets/hierarchy/`): name, folded -> the names directly above it. Sources are stated there.
+
+    Raises:
+        NotFoundError: the installation is incomplete.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for path in sorted((shipped("datasets") / "hierarchy").glob("*.csv")):
+        for narrow, broad in read_hierarchy(path).broader:
+            if _folded(narrow) != _folded(broad):
+                found.setdefault(_folded(narrow), {})[broad] = None
+    return {name: tuple(above) for name, above in found.items()}
+
+
+def shipped_broader(names: Iterable[str]) -> tuple[Pair, ...]:
+    """(narrower, broader) pairs of the shipped hierarchy for some names and for all that stands above them, without a circle.
+
+    A name is found in any case, with `_` or `-` as blanks; of a name that lists synonyms (`Samoyed, Samoyede`) the first that is known
+    counts. Where a name of the list itself stands above another, it is written as in the list.
+    """
+    known = shipped_hierarchy()
+    written: dict[str, str] = {}
+    for name in names:
+        written.setdefault(_folded(name), name)
+    pairs: dict[Pair, None] = {}
+    waiting = [(name, key) for name in written.values() if (key := _known(name, known)) is not None]
+    seen: set[Pair] = set()
+    while waiting:
+        name, key = waiting.pop()
+        if (name, key) in seen:
+            continue
+        seen.add((name, key))
+        for broad in known[key]:
+            above = written.get(_folded(broad), broad)
+            if above != name:
+                pairs[name, above] = None
+            if _folded(broad) in known:
+                waiting.append((above, _folded(broad)))
+    return tuple(pairs)
+
+
+@functools.lru_cache(maxsize=50_000)
+def shipped_above(names: tuple[str, ...]) -> tuple[str, ...]:
+    """All names above the first of `names` (spellings of one thing) that the shipped hierarchy knows; none where it knows none."""
+    known = shipped_hierarchy()
+    found: dict[str, None] = {}
+    waiting = next(([key] for key in map(_folded, names) if key in known), [])
+    while waiting:
+        for broad in known.get(waiting.pop(), ()):
+            if broad not in found:
+                found[broad] = None
+                waiting.append(_folded(broad))
+    return tuple(found)
+
+
+def _known(name: str, known: Mapping[str, tuple[str, ...]]) -> str | None:
+    for part in (name, *name.split(",")):
+        key = _folded(part)
+        if key in known:
+            return key
+    return None
+
+
+def _folded(name: str) -> str:
+    return " ".join(_WORD.findall(name.casefold()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dissect
+from dissect.concepts.hierarchy import shipped_broader
 from dissect.errors import DissectError, UsageError
 from dissect.exchange.importers import (
     MOST_UNITS,
@@ -25,6 +26,7 @@ from dissect.exchange.importers import (
     understand,
 )
 from dissect.fingerprint import Plain, fingerprint
+from dissect.pipeline.hierarchy import GROUPS, tied
 from dissect.store import LayerMethod, LayerRecord, LayerResult, LayerSummary, RunRecord, RunSpec, Store
 from dissect.store.places import PLACEHOLDER
 
@@ -247,7 +249,10 @@ def _write(
 ) -> None:  # fmt: skip
     try:
         known = {(concept.category, concept.name) for concept in store.concepts(vocabulary=record.vocabulary)}
-        store.save_concepts(record.vocabulary, [entry for entry in found.concepts if (entry.category, entry.name) not in known])
+        new = [entry for entry in found.concepts if (entry.category, entry.name) not in known]
+        keys = [*sorted(known, key=lambda key: key[0] == GROUPS), *((entry.category, entry.name) for entry in new)]
+        grouping, edges = tied(keys, shipped_broader(name for category, name in keys if category != GROUPS))
+        store.save_concepts(record.vocabulary, [*new, *grouping], edges)
         for place, layer in enumerate(found.layers):
             row = _layer_record(request, target, layer, named, place, len(found.layers))
             store.write_layer(record.id, LayerResult(row, layer.units, layer.summary))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dissect.concepts.hierarchy import shipped_broader
 from dissect.concepts.model import ProbeSet, Vocabulary
 from dissect.network.model import LayerInfo
+from dissect.pipeline.hierarchy import tied
 from dissect.pipeline.request import RunRequest
 from dissect.probe.profile import profile
 from dissect.probe.runner import ProbeResult
@@ -87,15 +89,16 @@ def layer_record(layer: LayerInfo, position: int) -> LayerRecord:
 
 
 def concept_rows(vocabulary: Vocabulary, leaked: bool) -> tuple[list[ConceptEntry], list[ConceptEdge]]:
-    """Every concept with its synonyms, and the hierarchy. `leaked`: with the nameless label 0 of two published programs."""
+    """Every concept with its synonyms, and the hierarchy: the data set's own and the one that ships.
+
+    `leaked`: with the nameless label 0 of two published programs.
+    """
     entries = [ConceptEntry(c.name, c.category, source_id=c.source_id, synonyms=c.synonyms) for c in vocabulary.concepts]
     if leaked and vocabulary.categories:
         entries.append(ConceptEntry("", vocabulary.categories[-1], source_id="0"))
-    keys = {concept.name: (concept.category, concept.name) for concept in reversed(vocabulary.concepts)}
-    for name in dict.fromkeys(name for pair in vocabulary.broader for name in pair if name not in keys):
-        keys[name] = ("", name)
-        entries.append(ConceptEntry(name, "", source_id=""))
-    return entries, [ConceptEdge(keys[narrower], keys[broader]) for narrower, broader in vocabulary.broader]
+    pairs = dict.fromkeys((*vocabulary.broader, *shipped_broader(concept.name for concept in vocabulary.concepts)))
+    grouping, edges = tied([(concept.category, concept.name) for concept in vocabulary.concepts], pairs)
+    return [*entries, *grouping], edges
 
 
 def image_rows(data: ProbeSet, files: Mapping[int, str]) -> list[ImageEntry]:

@@ -134,11 +134,26 @@ def extra_areas(pairs: Pairs, inside: Content, labels: LabelShard, vocabulary: V
 
 
 def add_up(unit: Int64, other: Int64, amount: Int64) -> tuple[Int64, Int64, Int64]:
-    """Sum amounts of equal (unit, other); sorted by both, zero sums left out."""
+    """Sum amounts of equal (unit, other), none negative; sorted by both, zero sums left out."""
+    unit, other, amount = (np.asarray(numbers, np.int64) for numbers in (unit, other, amount))
     if not len(unit):
-        return unit.astype(np.int64), other.astype(np.int64), amount.astype(np.int64)
+        return unit, other, amount
+    places, width = int(other.max()).bit_length(), int(amount.max()).bit_length()
+    if int(unit.max()).bit_length() + places + width > 63:
+        return _add_long(unit, other, amount)
+    # All three as one number: sorting plain numbers is several times faster than sorting rows.
+    packed = np.sort(((unit << places | other) << width) | amount)
+    keys = packed >> width
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    sums = np.add.reduceat(packed & ((1 << width) - 1), starts)
+    keys, sums = keys[starts][sums != 0], sums[sums != 0]
+    return keys >> places, keys & ((1 << places) - 1), sums
+
+
+def _add_long(unit: Int64, other: Int64, amount: Int64) -> tuple[Int64, Int64, Int64]:
+    """The same for numbers that do not fit into one of 63 bits together."""
     rows, columns = int(unit.max()) + 1, int(other.max()) + 1
-    sums = scipy.sparse.csr_array((amount.astype(np.int64), (unit, other)), shape=(rows, columns))
+    sums = scipy.sparse.csr_array((amount, (unit, other)), shape=(rows, columns))
     sums.sum_duplicates()
     sums.eliminate_zeros()
     return np.repeat(np.arange(rows), np.diff(sums.indptr)), sums.indices.astype(np.int64), sums.data

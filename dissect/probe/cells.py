@@ -1,9 +1,8 @@
-"""The loops behind `active`: cells that can hold active pixels, the active ones of their pixels, and the signatures under them.
+"""The loops behind `active`: the box of a map that can hold active pixels, the active ones in it as bits, and the signatures under them.
 
-The value of a pixel row inside a cell changes linearly from left to right, but for rounding: interpolated values lie within
-2**-22 of the largest neighbour from the straight line between the row's two ends. Where that line rises by more than twice as much from
-pixel to pixel, the values are monotone, so that counting those above the cut says which they are. Everything is evaluated with the
-arithmetic of `upsample`, so that the result is the same, bit for bit.
+A row of pixels is handled as words of 64 bits, bit k for the k-th pixel. Every pixel of a box is evaluated, with the arithmetic of
+`upsample`, so that the result is the same, bit for bit: comparing 64 pixels takes a compiler's vector instructions fewer steps than finding
+out which of them need it. Runs of active pixels, and the borders between signatures inside them, are then read off the words.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numba
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 from numpy.typing import NDArray
 
 from dissect.probe.kernels import compiled
@@ -20,228 +20,213 @@ AxisArrays: TypeAlias = tuple[
     NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]
 ]
 """low, high, low_weight, high_weight and cell_start of `AxisWeights`; first and last cell (w,) that a map position belongs to."""
+Words: TypeAlias = NDArray[np.uint64]
 
-TOLERANCE = 2.0**-21
-SHORT = 4
-"""Rows of a cell up to this many pixels are looked at one by one."""
-
-
-@compiled(parallel=False)
-def _rows_above(values: NDArray[np.float32], cut: float, width: int, above: NDArray[np.bool_]) -> None:
-    """Which rows of a map (p,) hold a value above the cut."""
-    for row in range(len(above)):
-        found = False
-        for column in range(row * width, row * width + width):
-            found |= values[column] > cut
-        above[row] = found
-
-
-@compiled(parallel=False)
-def _mark_cells(
-    values: NDArray[np.float32], cut: float, width: int, above: NDArray[np.bool_], row: int, rows: AxisArrays, columns: AxisArrays,
-    survivors: NDArray[np.int64],
-) -> int:  # fmt: skip
-    """Write the cells of cell row `row` that have a neighbour above the cut to `survivors`, ascending; returns how many."""
-    pixel = rows[4][row]
-    top, bottom = rows[0][pixel], rows[1][pixel]
-    if not (above[top] or above[bottom]):
-        return 0
-    found = 0
-    following = 0
-    for column in range(len(columns[5])):
-        if values[top * width + column] > cut or values[bottom * width + column] > cut:
-            for cell in range(max(following, columns[5][column]), columns[6][column] + 1):
-                survivors[found] = cell
-                found += 1
-            following = max(following, columns[6][column] + 1)
-    return found
+WORD = 64
+TOGETHER = 64
+"""Pairs that one thread takes at a time; they share its arrays, and the borders of an image's signatures."""
+_ZERO, _ONE, _ALL = np.uint64(0), np.uint64(1), ~np.uint64(0)
+_WIDE = np.uint64(WORD)
+# Indices are unsigned wherever the time goes: a signed one is checked for counting from the end, and the loop is not vectorised.
+_BIT = _ONE << np.arange(WORD, dtype=np.uint64)
 
 
 @compiled(parallel=True)
-def surviving(
-    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, bound: NDArray[np.int64]
+def boxes(
+    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64]
 ) -> None:
-    """Pixels in surviving cells of each of values (M, p): an upper bound (M,) on the active ones."""
+    """First and stop row, first and stop column (M, 4) of the pixels that have a neighbour above the cut, of each of values (M, p)."""
     for pair in numba.prange(len(values)):
-        above = np.empty(values.shape[1] // width, np.bool_)
-        _rows_above(values[pair], cuts[pair], width, above)
-        survivors = np.empty(len(columns[4]), np.int64)
-        total = 0
-        for row in range(len(rows[4]) - 1):
-            across = 0
-            for place in range(_mark_cells(values[pair], cuts[pair], width, above, row, rows, columns, survivors)):
-                cell = survivors[place]
-                across += columns[4][cell + 1] - columns[4][cell]
-            total += across * (rows[4][row + 1] - rows[4][row])
-        bound[pair] = total
+        first, last, left, right = len(rows[5]), -1, len(columns[5]), -1
+        for row in range(len(rows[5])):
+            for column in range(len(columns[5])):
+                above = values[pair, np.uint64(row * width + column)] > cuts[pair]
+                first = row if above and row < first else first
+                last = row if above else last
+                left = column if above and column < left else left
+                right = column if above and column > right else right
+        box[pair] = 0
+        if last >= 0:
+            box[pair, 0], box[pair, 1] = rows[4][rows[5][first]], rows[4][rows[6][last] + 1]
+            box[pair, 2], box[pair, 3] = columns[4][columns[5][left]], columns[4][columns[6][right] + 1]
+        if box[pair, 1] <= box[pair, 0] or box[pair, 3] <= box[pair, 2]:  # the pixels are fewer than the map's, and none looks there
+            box[pair] = 0
 
 
 @compiled(parallel=False)
-def _add_run(runs: NDArray[np.int32], end: int, first: int, stop: int) -> int:
-    """Append the run first..stop, nothing if that is empty, or lengthen the last one where they touch; returns the new end.
-
-    runs[0] is -1, then follow start and stop of every run; `end` is the place of the last stop. No branch: which case it is can hardly
-    be foretold. One place behind the end is written to.
-    """
-    there = stop > first
-    new = there and runs[end] != first
-    last = stop if there else runs[end]
-    runs[end + 1] = first
-    end += 2 if new else 0
-    runs[end] = last
-    return end
-
-
-@compiled(parallel=False)
-def _row_of_cell(
-    first: NDArray[np.float64], second: NDArray[np.float64], upper: float, lower: float, cut: float, slack: float,
-    begin: int, end: int, base: int, runs: NDArray[np.int32], found: int,
-) -> int:  # fmt: skip
-    """Append the active pixels base + x, x in begin..end, of one row of a cell; returns the new end of `runs`."""
-    rise = (first[end - 1] * upper + second[end - 1] * lower) - (first[begin] * upper + second[begin] * lower)
-    if end - begin > SHORT and abs(rise) > slack * (end - begin - 1):
-        top, bottom = first[begin:end], second[begin:end]
-        active = 0  # a sum without a branch, over slices, whose indices need no check: the compiler takes several pixels at a time
-        for x in range(len(top)):
-            active += 1 if np.float32(top[x] * upper + bottom[x] * lower) > cut else 0
-        start = base + begin if rise < 0 else base + end - active
-        return _add_run(runs, found, start, start + active)
-    for x in range(begin, end):
-        if np.float32(first[x] * upper + second[x] * lower) > cut:
-            found = _add_run(runs, found, base + x, base + x + 1)
-    return found
-
-
-@compiled(parallel=False)
-def _active_runs(
-    values: NDArray[np.float32], cut: float, width: int, rows: AxisArrays, columns: AxisArrays, runs: NDArray[np.int32]
-) -> int:
-    """Write the runs of active positions of one map (p,), ascending, no two touching, as `_add_run` has them. Returns the end.
-
-    Room for twice the pixels of the surviving cells, or for all pixels, and 3 more.
-    """
-    low, high, low_weight, high_weight, cells = columns[:5]
-    across = len(low)
-    above = np.empty(len(values) // width, np.bool_)
-    _rows_above(values, cut, width, above)
-    survivors = np.empty(len(cells), np.int64)
-    first, second = np.empty(across, np.float64), np.empty(across, np.float64)
-    least, slack = np.empty(len(cells), np.float32), np.empty(len(cells), np.float64)
-    found = 0
-    runs[0] = -1
-    for row in range(len(rows[4]) - 1):
-        alive = _mark_cells(values, cut, width, above, row, rows, columns, survivors)
-        if alive == 0:
-            continue
-        top = rows[0][rows[4][row]] * width
-        bottom = rows[1][rows[4][row]] * width
-        for place in range(alive):
-            begin, end = cells[survivors[place]], cells[survivors[place] + 1]
-            a, b = low[begin], high[begin]
-            left, right = values[top + a], values[top + b]
-            left2, right2 = values[bottom + a], values[bottom + b]
-            least[place] = min(min(left, right), min(left2, right2))
-            slack[place] = TOLERANCE * max(max(abs(left), abs(right)), max(abs(left2), abs(right2)))
-            for x in range(begin, end):
-                first[x] = np.float32(np.float64(left) * low_weight[x] + np.float64(right) * high_weight[x])
-                second[x] = np.float32(np.float64(left2) * low_weight[x] + np.float64(right2) * high_weight[x])
-        for y in range(rows[4][row], rows[4][row + 1]):
-            for place in range(alive):
-                begin, end = cells[survivors[place]], cells[survivors[place] + 1]
-                if least[place] > cut:
-                    found = _add_run(runs, found, y * across + begin, y * across + end)
-                else:
-                    found = _row_of_cell(first, second, rows[2][y], rows[3][y], cut, slack[place], begin, end, y * across, runs, found)
-    return found
-
-
-@compiled(parallel=False)
-def _write_positions(runs: NDArray[np.int32], end: int, positions: NDArray[Any]) -> int:
-    """Write every position of the runs up to `end` to positions[0], [1], ...; returns how many."""
-    written = 0
-    for run in range(1, end, 2):
-        first = runs[run]
-        for place in range(runs[run + 1] - first):
-            positions[written + place] = first + place
-        written += runs[run + 1] - first
-    return written
-
-
-@compiled(parallel=True)
-def evaluate(
-    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays,
-    signature_map: NDArray[np.uint16], local_offsets: NDArray[np.int64], image: NDArray[np.int64], start: NDArray[np.int64],
-    local_start: NDArray[np.int64], positions: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
-    found: NDArray[np.int64],
-) -> None:  # fmt: skip
-    """Active positions of values (M, p), from positions[start[m]] on, ascending; the signatures under them, in order of appearance,
-    and their counts from local_start[m] on. start (M+1,): room for pair m ends at start[m+1].
-
-    found (2, M): how many positions, and how many different signatures.
-    """
-    for pair in numba.prange(len(values)):
-        begin, here = start[pair], image[pair]
-        runs = np.empty(2 * (start[pair + 1] - begin) + 3, np.int32)
-        end = _active_runs(values[pair], cuts[pair], width, rows, columns, runs)
-        found[0, pair] = _write_positions(runs, end, positions[begin:])
-        found[1, pair] = _count_signatures(
-            runs, end, signature_map[here], local_offsets[here + 1] - local_offsets[here],
-            local[local_start[pair] :], count[local_start[pair] :],
-        )  # fmt: skip
-
-
-@compiled(parallel=True)
-def packed_masks(
-    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, packed: NDArray[np.uint8]
+def _across(
+    values: NDArray[np.float32], row: int, begin: int, stop: int, columns: AxisArrays, wide: NDArray[np.float64], to: np.uint64
 ) -> None:
-    """Set the bits of the active pixels of values (M, p) in packed (M, bytes), zero when given, in the order of `numpy.packbits`."""
-    pixels = len(rows[0]) * len(columns[0])
-    for pair in numba.prange(len(values)):
-        runs = np.empty(pixels + 3, np.int32)
-        end = _active_runs(values[pair], cuts[pair], width, rows, columns, runs)
-        for run in range(1, end, 2):
-            for position in range(runs[run], runs[run + 1]):
-                packed[pair, position >> 3] |= np.uint8(128 >> (position & 7))
+    """Widen a map's row, which begins at values[row], to pixels begin..stop, written from wide[to] on."""
+    low, high, low_weight, high_weight = columns[:4]
+    for x in range(np.uint64(begin), np.uint64(stop)):
+        left, right = values[np.uint64(row) + np.uint64(low[x])], values[np.uint64(row) + np.uint64(high[x])]
+        wide[to + x - np.uint64(begin)] = np.float32(np.float64(left) * low_weight[x] + np.float64(right) * high_weight[x])
+
+
+@compiled(parallel=False)
+def _word(wide: NDArray[np.float64], first: np.uint64, second: np.uint64, upper: float, lower: float, cut: float) -> np.uint64:
+    """Which of the 64 pixels between wide[first..] and wide[second..] are above the cut."""
+    word = _ZERO
+    for k in range(_WIDE):
+        word |= _BIT[k] if np.float32(wide[first + k] * upper + wide[second + k] * lower) > cut else _ZERO
+    return word
+
+
+@compiled(parallel=False)
+def _mask(
+    values: NDArray[np.float32], cut: float, width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64],
+    wide: NDArray[np.float64], words: Words,
+) -> int:  # fmt: skip
+    """Write the active pixels of a map (p,) to the rows of its box in words (H, w), its first column first. Returns the words of a row.
+
+    wide: room for two widened rows of the map, of w words each. The two neighbours of a pixel follow each other, so that one lies in an
+    even and one in an odd row of the map.
+    """
+    line, many = np.uint64(WORD * words.shape[1]), int(box[3] - box[2] + WORD - 1) // WORD
+    inside = _ALL >> np.uint64((box[2] - box[3]) % WORD)
+    even, odd = -1, -1
+    for y in range(box[0], box[1]):
+        top, bottom = rows[0][y], rows[1][y]
+        if top != (odd if top & 1 else even) or bottom != (odd if bottom & 1 else even):
+            for row in range(top, bottom + 1):
+                if row != (odd if row & 1 else even):
+                    _across(values, row * width, box[2], box[3], columns, wide, line if row & 1 else _ZERO)
+                even, odd = (even, row) if row & 1 else (row, odd)
+        first, second = line if top & 1 else _ZERO, line if bottom & 1 else _ZERO
+        for word in range(np.uint64(many)):
+            words[y, word] = _word(wide, first + word * _WIDE, second + word * _WIDE, rows[2][y], rows[3][y], cut)
+        words[y, many - 1] &= inside
+    return many
+
+
+@compiled(parallel=False)
+def _borders(signature_map: NDArray[np.uint16], across: int, words: Words) -> None:
+    """Set bit x of each row in words (H, w + 1) where a pixel has another signature than the one before; what lies outside is arbitrary."""
+    for y in range(words.shape[0]):
+        for place in range(words.shape[1] - 1):
+            first = y * across + place * WORD
+            begin, length, word = np.uint64(first), min(WORD, len(signature_map) - first), _ZERO
+            for k in range(_ONE if first == 0 else _ZERO, np.uint64(length)):
+                word |= _BIT[k] if signature_map[begin + k] != signature_map[begin + k - _ONE] else _ZERO
+            words[y, place] = word
+
+
+@compiled(parallel=False)
+def _write_spans(
+    words: Words, many: int, across: int, box: NDArray[np.int64], first: NDArray[Any], last: NDArray[Any], start: int
+) -> int:  # fmt: skip
+    """Write first and last position of the spans of active pixels from `start` on, ascending, no two touching; returns how many.
+
+    No branch on whether a run of a word lengthens the last span: which it does can hardly be foretold.
+    """
+    place, begin, before = start - 1, np.int64(0), np.int64(-2)
+    for y in range(box[0], box[1]):
+        for column in range(many):
+            word, base = words[y, column], y * across + box[2] + column * WORD
+            starts, stops = word & ~(word << _ONE), word & ~(word >> _ONE)
+            while starts:
+                position = base + np.int64(trailing_zeros(starts))
+                new = position != before + 1
+                begin = position if new else begin
+                before = base + np.int64(trailing_zeros(stops))
+                starts, stops = starts & (starts - _ONE), stops & (stops - _ONE)
+                place += new
+                first[np.uint64(place)], last[np.uint64(place)] = begin, before
+    return place + 1 - start
 
 
 @compiled(parallel=False)
 def _count_signatures(
-    runs: NDArray[np.int32], end: int, signature_map: NDArray[np.uint16], signatures: int,
-    local: NDArray[np.uint16], count: NDArray[np.int32],
-) -> int:  # fmt: skip
-    """Write the different signatures under the pixels of the runs up to `end` to `local`, in order of appearance, and their counts.
+    words: Words, many: int, borders: Words, across: int, box: NDArray[np.int64], signature_map: NDArray[np.uint16],
+    seen: NDArray[np.uint16], counts: NDArray[np.int32],
+) -> tuple[np.int64, int]:  # fmt: skip
+    """Add the active pixels to the counts (L,) of their signatures, zero when given, and list these in `seen` in order of appearance.
 
-    Returns how many. Neighbours mostly carry the same one, so that equal stretches are counted at once.
+    Returns how many pixels and how many signatures there are. Pixels between two borders are counted at once.
     """
-    counts = np.zeros(signatures + 1, np.int32)
-    found = 0
-    for run in range(1, end, 2):
-        position, stop = runs[run], runs[run + 1]
-        while position < stop:
-            signature, begin = signature_map[position], position
-            position += 1
-            while position < stop and signature_map[position] == signature:
-                position += 1
-            if counts[signature] == 0:
-                local[found] = signature
-                found += 1
-            counts[signature] += np.int32(position - begin)
-    for place in range(found):
-        count[place] = counts[local[place]]
-    return found
+    area, found = np.int64(0), 0
+    place, shift = box[2] // WORD, np.uint64(box[2] % WORD)
+    for y in range(box[0], box[1]):
+        for column in range(many):
+            word, base = words[y, column], y * across + box[2] + column * WORD
+            border = borders[y, place + column] >> shift | borders[y, place + column + 1] << _ONE << (_WIDE - _ONE - shift)
+            starts, stops = word & (border | ~(word << _ONE)), word & ((border >> _ONE) | ~(word >> _ONE))
+            while starts:
+                first, last = np.int64(trailing_zeros(starts)), np.int64(trailing_zeros(stops))
+                starts, stops = starts & (starts - _ONE), stops & (stops - _ONE)
+                signature = np.uint64(signature_map[np.uint64(base + first)])
+                seen[np.uint64(found)] = signature
+                found += counts[signature] == 0
+                counts[signature] += np.int32(last - first + 1)
+                area += last - first + 1
+    return area, found
+
+
+@compiled(parallel=True)
+def evaluate(
+    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64],
+    signature_map: NDArray[np.uint16], local_offsets: NDArray[np.int64], image: NDArray[np.int64], start: NDArray[np.int64],
+    local_start: NDArray[np.int64], first: NDArray[Any], last: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
+    found: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """The spans of active pixels of values (M, p), from first[start[m]] and last[start[m]] on; the signatures under them, in order of
+    appearance, and their counts from local_start[m] on. box (M, 4): from `boxes`. first, last: empty where spans are not wanted.
+
+    found (3, M): how many spans, different signatures, and active pixels.
+    """
+    height, across = len(rows[0]), len(columns[0])
+    line = (across + WORD - 1) // WORD
+    most = np.diff(local_offsets).max()
+    for part in numba.prange((len(values) + TOGETHER - 1) // TOGETHER):
+        wide = np.zeros(2 * line * WORD)
+        words, borders = np.empty((height, line), np.uint64), np.zeros((height, line + 1), np.uint64)
+        seen, counts = np.empty(most + 1, np.uint16), np.zeros(most, np.int32)
+        for pair in range(part * TOGETHER, min(len(values), (part + 1) * TOGETHER)):
+            signatures = signature_map[image[pair]]
+            if pair == part * TOGETHER or image[pair] != image[pair - 1]:
+                _borders(signatures, across, borders)
+            many = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
+            if len(first):
+                found[0, pair] = _write_spans(words, many, across, box[pair], first, last, start[pair])
+            area, kinds = _count_signatures(words, many, borders, across, box[pair], signatures, seen, counts)
+            found[1, pair], found[2, pair] = kinds, area
+            for place in range(kinds):
+                local[local_start[pair] + place], count[local_start[pair] + place] = seen[place], counts[seen[place]]
+                counts[seen[place]] = 0
+
+
+@compiled(parallel=True)
+def packed_masks(
+    values: NDArray[np.float32], cuts: NDArray[np.float32], width: int, rows: AxisArrays, columns: AxisArrays, box: NDArray[np.int64],
+    packed: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Set the bits of the active pixels of values (M, p) in packed (M, bytes), zero when given, in the order of `numpy.packbits`."""
+    height, across = len(rows[0]), len(columns[0])
+    line = (across + WORD - 1) // WORD
+    for pair in numba.prange(len(values)):
+        wide, words = np.zeros(2 * line * WORD), np.empty((height, line), np.uint64)
+        many = _mask(values[pair], cuts[pair], width, rows, columns, box[pair], wide, words)
+        for y in range(box[pair, 0], box[pair, 1]):
+            for column in range(many):
+                word = words[y, column]
+                while word:
+                    position = y * across + box[pair, 2] + column * WORD + np.int64(trailing_zeros(word))
+                    packed[pair, position >> 3] |= np.uint8(128 >> (position & 7))
+                    word &= word - _ONE
 
 
 @compiled(parallel=True)
 def pack(
     start: NDArray[np.int64], offsets: NDArray[np.int64], local_start: NDArray[np.int64], triple_offsets: NDArray[np.int64],
-    positions: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
-    out: NDArray[Any], out_local: NDArray[np.uint16], out_count: NDArray[np.int64],
+    first: NDArray[Any], last: NDArray[Any], local: NDArray[np.uint16], count: NDArray[np.int32],
+    out_first: NDArray[Any], out_last: NDArray[Any], out_local: NDArray[np.uint16], out_count: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Close the gaps between the pairs' stretches."""
     for pair in numba.prange(len(start)):
-        length = offsets[pair + 1] - offsets[pair]
-        out[offsets[pair] : offsets[pair + 1]] = positions[start[pair] : start[pair] + length]
-        triples = triple_offsets[pair + 1] - triple_offsets[pair]
-        for place in range(triples):
-            out_local[triple_offsets[pair] + place] = local[local_start[pair] + place]
-            out_count[triple_offsets[pair] + place] = count[local_start[pair] + place]
+        begin, to = np.uint64(start[pair]), np.uint64(offsets[pair])
+        for place in range(np.uint64(offsets[pair + 1] - offsets[pair])):
+            out_first[to + place], out_last[to + place] = first[begin + place], last[begin + place]
+        begin, to = np.uint64(local_start[pair]), np.uint64(triple_offsets[pair])
+        for place in range(np.uint64(triple_offsets[pair + 1] - triple_offsets[pair])):
+            out_local[to + place], out_count[to + place] = local[begin + place], count[begin + place]

@@ -42,7 +42,7 @@ class TallySource:
 
 def tally(
     recorded: RecordedLayer, labels: LabelSource, found: Thresholds, over: Grid, vocabulary: Vocabulary, profile: Profile, stage: Stage,
-    positions: bool,
+    spans: bool,
 ) -> CountTables:  # fmt: skip
     """Count every shard that is not counted yet, and merge."""
     work, plan = recorded.work, recorded.plan
@@ -50,7 +50,7 @@ def tally(
 
     def compute(claim: Claim, path: Path) -> Written:
         part = labels.part(claim.first, claim.stop)
-        shard = tally_shard(recorded.shard(claim.index).maps, found.cut, part, over, vocabulary, profile, keep_positions=positions)
+        shard = tally_shard(recorded.shard(claim.index).maps, found.cut, part, over, vocabulary, profile, keep_spans=spans)
         return Written(*write_shard(path, shard.to_arrays(), {}), {"images": int(shard.images)})
 
     work.run(stage, compute)

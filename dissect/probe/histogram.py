@@ -8,10 +8,12 @@ sweep; the few bins in which a threshold lies are resolved by a second one (`ref
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,9 +68,15 @@ class Histogram:
 
     def totals(self) -> Int64:
         """(U,) values counted per unit."""
-        sums = np.concatenate(([0], np.cumsum(self.counts)))
-        totals: Int64 = sums[self.offsets[1:]] - sums[self.offsets[:-1]]
+        totals: Int64 = np.diff(self.running[self.offsets])
         return totals
+
+    @functools.cached_property
+    def running(self) -> Int64:
+        """(B+1,) values counted in all bins before each."""
+        sums = np.zeros(len(self.counts) + 1, np.int64)
+        np.cumsum(self.counts, out=sums[1:])
+        return sums
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,12 @@ def half_values(keys: NDArray[np.uint16]) -> NDArray[np.float64]:
     return bits.view(np.float16).astype(np.float64)
 
 
+def half_keys(values: NDArray[np.float16]) -> NDArray[np.uint16]:
+    """Whole keys of float16 values, -0.0 as +0.0; they order as the values do."""
+    bits = (values + np.float16(0)).view(np.uint16)
+    return np.where(bits >= 0x8000, ~bits, bits | np.uint16(0x8000)).astype(np.uint16)
+
+
 def single_values(keys: NDArray[np.uint32]) -> NDArray[np.float32]:
     """The values of whole float32 keys."""
     bits = np.where(keys >= 0x80000000, keys ^ np.uint32(0x80000000), ~keys).astype(np.uint32)
@@ -191,7 +205,7 @@ def coarse_floor(coarse: NDArray[Any]) -> NDArray[np.float32]:
 
 
 _UNITS = 64
-"""Units counted per kernel call: their uncompacted bins are 65,536 each, so this bounds the memory."""
+"""Units counted per kernel call, at most: their uncompacted bins are 65,536 each, so this bounds the memory."""
 _Parts = tuple[Int64, NDArray[np.uint16], Int64, Int64]
 
 
@@ -205,11 +219,12 @@ def _sweep(maps: MapArray, dtype: Dtype, seen: NDArray[np.bool_], top: Int64, le
     """Run the kernel over blocks of units; fills top, least and unit_hash."""
     bits, shift, sign = (maps.view(np.uint16), 0, 0x8000) if dtype == "float16" else (maps.view(np.uint32), 16, 0x80000000)
     pieces = []
-    rows, low_bins = min(_UNITS, maps.shape[1]), 65_536 if shift else 1
+    # No more than keep the threads busy: fresh memory for the bins of many units costs as much as counting some hundred images.
+    rows, low_bins = min(2 * kernels.GROUP * numba.get_num_threads(), _UNITS, maps.shape[1]), 65_536 if shift else 1
     scratch = np.zeros((rows, 65_536), np.uint32), np.zeros((rows, low_bins), np.int64)
     sizes, keys, counts, low = _buffers(rows, low_bins)
-    for first in range(0, maps.shape[1], _UNITS):
-        stop = min(first + _UNITS, maps.shape[1])
+    for first in range(0, maps.shape[1], max(rows, 1)):
+        stop = min(first + rows, maps.shape[1])
         with kernels.threads_for(bits.size):
             kernels.sweep(bits, first, stop, shift, sign, seen, top, least, unit_hash, *scratch, sizes, keys, counts, low)
         pieces.append(_compact(sizes[: stop - first], keys, counts, low))

@@ -162,11 +162,11 @@ class _Run:
         what = self._counted(recorded.plan)
         tables = None
         if self.labels is not None:
-            positions = recorded.plan.floor is None
+            spans = recorded.plan.floor is None
             size = shard_size(layer, np.dtype(recorded.plan.dtype).itemsize, self.settings.shard_images)
-            stage = tally_stage(layer, what, self.settings.shard_images, size, positions)
+            stage = tally_stage(layer, what, self.settings.shard_images, size, spans)
             self.tallies[layer.name] = counting.TallySource(self.work, stage, recorded.plan.ranges)
-            tables = counting.tally(recorded, self.labels, found, over, self.data.vocabulary, self.rules, stage, positions)
+            tables = counting.tally(recorded, self.labels, found, over, self.data.vocabulary, self.rules, stage, spans)
         ranges = None
         if self.labels is not None and self.settings.activation_ranges:
             count = self.settings.activation_ranges

@@ -109,9 +109,9 @@ def counted(what: Mapping[str, Plain], labels: Plain, size: tuple[int, int], qua
     }
 
 
-def tally_stage(layer: LayerInfo, what: Mapping[str, Plain], block: int, size: int, positions: bool) -> Stage:
+def tally_stage(layer: LayerInfo, what: Mapping[str, Plain], block: int, size: int, spans: bool) -> Stage:
     """The counts of a layer under one profile and quantile."""
-    return _stage("tally", layer.name, {"counted": dict(what), "block": block, "shard_images": size, "positions": positions})
+    return _stage("tally", layer.name, {"counted": dict(what), "block": block, "shard_images": size, "spans": spans})
 
 
 def bands_stage(layer: LayerInfo, what: Mapping[str, Plain], block: int, size: int, count: int) -> Stage:

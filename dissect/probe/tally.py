@@ -31,8 +31,9 @@ class TallyShard:
     unit_area (U,), unit_area_category (U, K), extra_unit, extra_concept, extra_area (E,): as in `CountTables`.
     signature_pixels (S,), presence (C,), images: over images whose labels *and* maps are included.
     pair_image (in the shard), pair_unit (M,) int32: pairs with an active pixel, by image, then unit.
-    pair_offsets (M+1,) int64, positions: active pixels y * W + x of each pair, ascending; uint16, or uint32 where H * W > 65,536.
-    Empty offsets where they were not kept, be it because there are too many (`active.MOST_POSITIONS`).
+    span_offsets (M+1,) int64, span_first, span_last: spans of consecutive active pixels y * W + x of each pair, ascending, no two
+    touching; uint16, or uint32 where H * W > 65,536. Empty offsets where they were not kept, be it because there are too many
+    (`active.MOST_SPANS`).
     triple_offsets (M+1,) int64, triple_signature int32, triple_count int64: the counts of each pair alone.
     """
 
@@ -49,8 +50,9 @@ class TallyShard:
     images: int
     pair_image: Int32
     pair_unit: Int32
-    pair_offsets: Int64
-    positions: NDArray[np.uint16] | NDArray[np.uint32]
+    span_offsets: Int64
+    span_first: NDArray[np.uint16] | NDArray[np.uint32]
+    span_last: NDArray[np.uint16] | NDArray[np.uint32]
     triple_offsets: Int64
     triple_signature: Int32
     triple_count: Int64
@@ -75,7 +77,7 @@ class TallyShard:
 
 def tally_shard(
     maps: MapShard, cut: NDArray[np.float32], labels: LabelShard, over: Grid, vocabulary: Vocabulary, profile: Profile,
-    *, keep_positions: bool = True,
+    *, keep_spans: bool = True,
 ) -> TallyShard:  # fmt: skip
     """Count one shard of images.
 
@@ -89,11 +91,10 @@ def tally_shard(
     _check(maps, cut, labels, over)
     included = maps.included & labels.included
     maps = MapShard(maps.values, maps.maxima, included, maps.map_size, maps.row)
-    active = active_pixels(maps, cut, labels, over)
-    keep = keep_positions and active.kept
+    active = active_pixels(maps, cut, labels, over, keep=keep_spans)
     owner = np.repeat(active.image, np.diff(active.triple_offsets))
     signature = labels.local_signature[labels.local_offsets[owner] + active.triple_local].astype(np.int64)
-    pairs = Pairs(active.image, active.unit, np.diff(active.offsets), active.triple_offsets, signature, active.triple_count)
+    pairs = Pairs(active.image, active.unit, active.area, active.triple_offsets, signature, active.triple_count)
     inside = content(labels, vocabulary, profile)
     unit, sums, count = add_up(np.repeat(pairs.unit, np.diff(pairs.offsets)), signature, pairs.count)
     extra = extra_areas(pairs, inside, labels, vocabulary, profile)
@@ -107,7 +108,7 @@ def tally_shard(
         extra[0].astype(np.int32), extra[1].astype(np.int32), extra[2],
         inside.present[included, 1:].sum(axis=0, dtype=np.int64), int(included.sum()),
         pairs.image.astype(np.int32), pairs.unit.astype(np.int32),
-        active.offsets if keep else np.zeros(0, np.int64), active.positions if keep else active.positions[:0],
+        active.offsets if active.kept else active.offsets[:0], active.first, active.last,
         pairs.offsets, signature.astype(np.int32), pairs.count,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dissect.errors import DataError, ShapeError, UsageError
-from dissect.probe.histogram import Histogram, half_values, single_keys, single_values
+from dissect.probe.histogram import Histogram, half_keys, half_values, single_keys, single_values
 from dissect.probe.profile import Profile
 from dissect.probe.tables import Int32, Int64
 
@@ -82,7 +82,7 @@ def thresholds(histogram: Histogram, quantile: float, profile: Profile, refined:
     low, high, share = ranks(total, quantile, profile)
     if histogram.dtype == "float16":
         lower = half_values(histogram.keys[_bin_of_rank(histogram, low)])
-        upper = half_values(histogram.keys[_bin_of_rank(histogram, high)])
+        upper = half_values(histogram.keys[_bin_of_rank(histogram, high)]) if high != low else lower
     else:
         bins = coarse_bins(histogram, quantile, profile)
         refined = _fitting(refined, len(histogram))
@@ -117,9 +117,8 @@ def _cuts(histogram: Histogram, value: NDArray[np.float64]) -> tuple[NDArray[np.
 
 def _bin_of_rank(histogram: Histogram, rank: int) -> Int64:
     """(U,) position in `keys` of the bin that holds the value of this ascending rank, for every unit."""
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
-    wanted = before[histogram.offsets[:-1]] + rank
-    found: Int64 = np.searchsorted(before, wanted, side="right") - 1
+    wanted = histogram.running[histogram.offsets[:-1]] + rank
+    found: Int64 = np.searchsorted(histogram.running, wanted, side="right") - 1
     return found
 
 
@@ -132,11 +131,11 @@ def _fitting(refined: Histogram | None, units: int) -> Histogram:
 def _single_of_rank(histogram: Histogram, refined: Histogram, bins: Int32, rank: int) -> NDArray[np.float64]:
     """(U,) float32 value of this rank, from its coarse bin and the refined counts inside."""
     place = _bin_of_rank(histogram, rank)
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
+    before = histogram.running
     inside = rank - (before[place] - before[histogram.offsets[:-1]])
     coarse = histogram.keys[place].astype(np.int64)
     row = 2 * np.arange(len(histogram)) + (coarse != bins[:, 0])
-    fine = np.concatenate(([0], np.cumsum(refined.counts)))
+    fine = refined.running
     if (refined.totals()[row] != histogram.counts[place]).any():
         raise ShapeError("the second sweep did not see the values that the first one counted; delete the run's activations and run again.")
     position = np.searchsorted(fine, fine[refined.offsets[row]] + inside, side="right") - 1
@@ -146,20 +145,21 @@ def _single_of_rank(histogram: Histogram, refined: Histogram, bins: Int32, rank:
 
 def _count_above(histogram: Histogram, row: Int64, key: Int64) -> Int64:
     """How many values of each row lie in bins above `key`, both (X,)."""
-    owner = np.repeat(np.arange(len(histogram)), np.diff(histogram.offsets))
-    place = np.searchsorted((owner << 17) + histogram.keys.astype(np.int64), (row << 17) + key, side="right")
-    before = np.concatenate(([0], np.cumsum(histogram.counts)))
-    above: Int64 = before[histogram.offsets[row + 1]] - before[place]
+    before = histogram.running
+    first, stop = histogram.offsets[row], histogram.offsets[row + 1]
+    # Row by row: one search in keys that are made different by row would first have to write a number for every bin of the layer.
+    inside = [
+        np.searchsorted(histogram.keys[begin:end], wanted, side="right")
+        for begin, end, wanted in zip(first, stop, key.astype(np.uint16), strict=True)
+    ]
+    above: Int64 = before[stop] - before[first + np.array(inside, np.int64)]
     return above
 
 
 def _above_half(histogram: Histogram, cut: NDArray[np.float32]) -> Int64:
     """Positions above the cut; a half is above a float32 cut exactly where it is above the cut rounded down to a half."""
-    values = half_values(histogram.keys)
-    active = values > np.repeat(cut, np.diff(histogram.offsets))
-    before = np.concatenate(([0], np.cumsum(np.where(active, histogram.counts, 0))))
-    counts: Int64 = before[histogram.offsets[1:]] - before[histogram.offsets[:-1]]
-    return counts
+    half = cut.astype(np.float16)
+    return _count_above(histogram, np.arange(len(cut)), half_keys(half).astype(np.int64) - (half > cut))
 
 
 def _above_single(histogram: Histogram, cut: NDArray[np.float32], bins: Int32, refined: Histogram | None) -> Int64:

@@ -64,7 +64,20 @@ def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, *, epsilo
     if concept_area.shape != (concepts,) or area.shape not in ((units, 1), (units, concepts)):
         shapes = f"intersections {intersection.shape}, unit areas {unit_area.shape}, concept areas {concept_area.shape}"
         raise ShapeError(f"{shapes} do not agree.")
-    widest = np.minimum(area, concept_area) if overlap == "union" else np.broadcast_to(concept_area, intersection.shape)
+    score = np.empty(intersection.shape, np.float64)
+    step = max(1, _TOGETHER // max(1, concepts))
+    for first in range(0, units, step):
+        rows = slice(first, first + step)
+        score[rows] = _ratios(intersection[rows], area[rows], concept_area, epsilon, overlap)
+    return score
+
+
+_TOGETHER = 1 << 15
+"""Pairs of unit and concept that are divided at a time: what lies between stays in a core's cache."""
+
+
+def _ratios(intersection: Counts, area: Counts, concept_area: Counts, epsilon: float, overlap: Overlap) -> FloatArray:
+    widest = np.minimum(area, concept_area) if overlap == "union" else concept_area
     if intersection.min(initial=0) < 0 or (intersection > widest).any():
         raise CountError("an intersection is larger than one of its areas; the counts are damaged, delete them and run again.")
     union = area + concept_area
@@ -99,7 +112,7 @@ def scores(tables: CountTables, vocabulary: Vocabulary, profile: Profile, *, min
     member = membership(tables.signatures, len(vocabulary), profile)[:, concept]
     units = len(tables.unit_area)
     active = scipy.sparse.csr_array((tables.count, (tables.unit, tables.signature)), shape=(units, len(tables.signatures)))
-    intersection = (active @ member).toarray().astype(np.int64)
+    intersection = (active @ member).toarray().astype(np.int64, copy=False)
     concept_area = np.asarray(member.T @ tables.signature_pixels, dtype=np.int64)
     unit_area = tables.unit_area_category[:, category] if len(vocabulary.categories) else np.zeros((units, 0), np.int64)
     if len(tables.extra_unit):

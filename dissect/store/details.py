@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, Select, select
 
 from dissect.store import schema
+from dissect.store.question import Node
 from dissect.store.search import reasons
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, StatsView, UnitView
-from dissect.store.words import Word
 
-Row = RowMapping
+Row = Mapping[str, Any]
 Key = tuple[int, int]
 MaskKey = tuple[int, int, int, tuple[int, int] | None]
 FORMULA_METHOD = "compositional"
@@ -28,14 +28,12 @@ _STATS = tuple(field.name for field in fields(StatsView))
 _LABEL = tuple(field.name for field in fields(LabelView) if field.name != "concepts")
 
 
-def fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], exemplars: int, words: Sequence[Word]) -> list[UnitView]:
-    """Views of the units found, in the same order."""
-    found: list[UnitView] = []
-    for start in range(0, len(rows), CHUNK):
-        found += _fill(connection, rows[start : start + CHUNK], cursors[start : start + CHUNK], exemplars)
-    if not words:
+def fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], exemplars: int, tree: Node | None) -> list[UnitView]:
+    """Views of the units found (at most `CHUNK`), in the same order; with a question also why each was found."""
+    found = _fill(connection, rows, cursors, exemplars)
+    if tree is None:
         return found
-    why = reasons(connection, [view.label for view in found if view.label], words)
+    why = reasons(connection, [view.label for view in found if view.label], tree)
     return [replace(view, why=why[view.label.id]) if view.label else view for view in found]
 
 
@@ -43,7 +41,7 @@ def _fill(connection: Connection, rows: Sequence[Row], cursors: Sequence[str], e
     labels = _labels(connection, rows)
     concepts = _concepts(connection, rows)
     images = _exemplars(connection, rows, exemplars) if exemplars else {}
-    masks = _formula_masks(connection, rows, exemplars) if exemplars else {}
+    masks = _formula_masks(connection, labels, exemplars) if exemplars else {}
     views = []
     for row, cursor in zip(rows, cursors, strict=True):
         key = (row["run_id"], row["unit_id"])
@@ -131,17 +129,14 @@ def _exemplars(connection: Connection, rows: Sequence[Row], most: int) -> dict[K
     return views
 
 
-def _formula_masks(connection: Connection, rows: Sequence[Row], most: int) -> dict[MaskKey, bytes]:
+def _formula_masks(connection: Connection, labels: Mapping[Key, Sequence[LabelView]], most: int) -> dict[MaskKey, bytes]:
     """Masks of the units' formulas by run, unit, exemplar rank and size."""
-    table, label = schema.label_mask, schema.label
-    query = (
-        select(table, label.c.run_id, label.c.unit_id)
-        .join(label, label.c.id == table.c.label_id)
-        .where(label.c.method == FORMULA_METHOD, label.c.rank == 1, table.c.rank <= most)
-    )
+    table = schema.label_mask
+    owner = {label.id: key for key, mine in labels.items() for label in mine if label.method == FORMULA_METHOD and label.rank == 1}
+    query = select(table).where(table.c.label_id.in_(list(owner)), table.c.rank <= most)
     return {
-        (row["run_id"], row["unit_id"], row["rank"], (row["mask_height"], row["mask_width"])): bytes(row["mask"])
-        for row in connection.execute(_of(query, label, rows)).mappings()
+        (*owner[row["label_id"]], row["rank"], (row["mask_height"], row["mask_width"])): bytes(row["mask"])
+        for row in connection.execute(query).mappings()
     }
 
 

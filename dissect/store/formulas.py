@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from dissect.errors import NotFoundError, StoreError
-from dissect.store import runs, schema
+from dissect.store import listing, runs, schema
 from dissect.store.records import FormulaResult, LayerMethod
 from dissect.store.results import find_ids, find_run, write_labels
 from dissect.store.write import insert_all
@@ -27,10 +27,12 @@ def write_formulas(
     run = find_run(connection, run_id)
     number = layer_id(connection, run_id, done.layer)
     ids = find_ids(connection, run, number, done.layer)
+    listing.forget(connection, run_id, number)
     freed = _remove(connection, run_id, number, methods)
     entries = [(result.index, entry) for result in results for entry in result.labels]
     numbers = write_labels(connection, ids, entries, freed)
     insert_all(connection, schema.label_mask, _masks(results, numbers))
+    listing.refresh(connection, run_id, number)
     replace_method(connection, run_id, number, done)
 
 

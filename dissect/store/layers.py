@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, case, func, select
 from dissect.errors import NotFoundError
 from dissect.store import runs, schema
 from dissect.store.details import pair
-from dissect.store.units import is_layer
+from dissect.store.passing import is_layer
 from dissect.store.views import ConceptView, LabelTests, LayerSummary, RunSize
 
 

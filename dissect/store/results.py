@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from dissect.errors import NotFoundError, StoreError
-from dissect.store import schema
+from dissect.store import listing, schema
 from dissect.store.records import ConceptKey, LabelEntry, LayerResult, UnitResult
 from dissect.store.words import cut
 from dissect.store.write import concept_ids, find_concept, insert_all, save_layer
@@ -57,6 +57,7 @@ def write_layer(connection: Connection, run_id: int, result: LayerResult) -> Non
     write_labels(connection, ids, [(unit.index, entry) for unit in result.units for entry in unit.labels], freed)
     insert_all(connection, schema.unit_concept, [row for unit in result.units for row in _unit_concepts(ids, unit)])
     insert_all(connection, schema.exemplar, [row for unit in result.units for row in _exemplars(ids, unit)])
+    listing.refresh(connection, run_id, layer_id)
 
 
 def find_run(connection: Connection, run_id: int) -> Any:
@@ -88,6 +89,7 @@ def _remove(connection: Connection, run_id: int, layer_id: int) -> list[int]:
     units = select(schema.unit.c.id).where(schema.unit.c.layer_id == layer_id)
     mine = select(schema.label.c.id).where(schema.label.c.run_id == run_id, schema.label.c.unit_id.in_(units))
     freed = list(connection.execute(mine.order_by(schema.label.c.id)).scalars())
+    listing.forget(connection, run_id, layer_id)
     for table in _REPLACED:
         connection.execute(delete(table).where(table.c.run_id == run_id, table.c.unit_id.in_(units)))
     for here in (schema.run_layer, schema.layer_method, schema.ablation):

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 
 from dissect.errors import NotSupportedError, SchemaError, StoreError
 from dissect.paths import shipped
-from dissect.store import schema_version
+from dissect.store import listing, schema_version
 from dissect.store.database import connect_to_write, reading, translated
+from dissect.store.fulltext import is_index
 from dissect.store.schema import metadata
 
 _LOCK = 0x64697373
@@ -30,7 +31,10 @@ def upgrade(engine: Engine, revision: str = "head") -> str | None:
     Raises:
         StoreError: the database is of another program, newer than this one, or a migration would lose rows; nothing was changed.
     """
-    return _move(engine, "upgrade", revision)
+    found = _move(engine, "upgrade", revision)
+    if found == schema_version.HEAD:
+        listing.complete(engine)
+    return found
 
 
 def downgrade(engine: Engine, revision: str) -> str | None:
@@ -84,7 +88,7 @@ def broken_references(connection: Connection) -> list[str]:
 
 def row_counts(connection: Connection) -> dict[str, int]:
     """Number of rows of every table of ours that is there."""
-    names = set(inspect(connection).get_table_names()) - {schema_version.VERSION_TABLE}
+    names = {name for name in inspect(connection).get_table_names() if name != schema_version.VERSION_TABLE and not is_index(name)}
     if connection.dialect.name != "sqlite":
         names &= set(metadata.tables)
     return {name: connection.execute(select(func.count()).select_from(table(name))).scalar_one() for name in sorted(names)}

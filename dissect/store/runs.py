@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, delete, func, select, update
 
 from dissect.errors import NotFoundError
-from dissect.store import schema
+from dissect.store import listing, schema
 from dissect.store.records import RunSpec
 from dissect.store.types import now
 from dissect.store.views import CacheStage, RunRecord, SkippedView, StageProgress, StageUse
@@ -95,6 +95,7 @@ def delete_run(connection: Connection, run_id: int) -> list[CacheStage]:
     if connection.execute(select(run.c.id).where(run.c.id == run_id)).first() is None:
         raise NotFoundError(f"there is no run {run_id}. {_what_there_is(connection)}")
     mine = connection.execute(select(link.c.stage_id).where(link.c.run_id == run_id)).scalars().all()
+    listing.forget(connection, run_id)
     connection.execute(delete(run).where(run.c.id == run_id))
     unused = [number for number in mine if connection.execute(select(link.c.run_id).where(link.c.stage_id == number)).first() is None]
     gone = [connection.execute(select(stage.c.step, stage.c.fingerprint).where(stage.c.id == number)).one() for number in unused]

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -194,8 +195,25 @@ unit_concept = Table(
     "unit_concept", metadata, _to("run", owner=True, key=True), _to("unit", key=True), _to("concept", key=True),
     Column("rank", Integer, nullable=False), Column("score", Real), Column("intersection", BigInteger), Column("unit_area", BigInteger),
     Column("concept_area", BigInteger), Column("reachable", Real), Column("images", Integer), Index(None, "unit_id"),
-    Index(None, "concept_id"),
+    Index(None, "concept_id", "score", "run_id", "unit_id"),
 )  # fmt: skip
+
+listed = Table(
+    "listed", metadata, Column("id", BigInteger, primary_key=True, autoincrement=False), _to("run", owner=True), _to("unit"), _to("layer"),
+    _to("label", owner=True, null=True), Column("nth", Integer, nullable=False), Column("place", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False), Column("index", Integer, nullable=False), Column("state", CleanText, nullable=False),
+    Column("kind", CleanText), Column("method", CleanText), _text("category", null=True), _text("text"),
+    Column("weakness", Double, nullable=False), Column("score", Real), Column("iou", Real), Column("q", Real),
+    Column("detector", Boolean, nullable=False), Column("survives", Boolean, nullable=False),
+    Index(None, "run_id", "unit_id", "nth"), Index(None, "unit_id"), Index(None, "layer_id"), Index(None, "label_id"),
+    Index(None, "weakness", "run_id", "unit_id", "nth"), Index(None, "place", "weakness", "run_id", "unit_id", "nth"),
+    Index(None, "category", "weakness", "run_id", "unit_id", "nth"), Index(None, "method", "weakness", "run_id", "unit_id", "nth"),
+    Index(None, "run_id", "position", "layer_id", "index", "nth"), Index(None, "q"),
+)  # fmt: skip
+"""What lists and searches read: a narrow row for each first label of a unit in a run, and one for a unit without a label.
+
+It repeats what other tables hold (`listing.py` writes it): nth: the label's place among the unit's, 0 for its headline. place: run and
+layer in one number. weakness: the score turned round, so that all sorting goes upwards. The full-text index has the same numbers."""
 
 exemplar = Table(
     "exemplar", metadata, _to("run", owner=True, key=True), _to("unit", key=True),

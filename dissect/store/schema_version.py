@@ -8,7 +8,7 @@ from dissect.errors import SchemaError, StoreError
 from dissect.store.database import shown
 from dissect.store.schema import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision in order; a test compares them with the scripts in migrations/."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "dissect_version"

@@ -18,8 +18,25 @@ from sqlalchemy import Engine
 
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError
-from dissect.store import ablations, audits, formulas, layers, places, results, revisions, runs, schema_version, units, verification, write
+from dissect.store import (
+    ablations,
+    audits,
+    facets,
+    formulas,
+    layers,
+    listing,
+    neighbours,
+    places,
+    results,
+    revisions,
+    runs,
+    schema_version,
+    units,
+    verification,
+    write,
+)
 from dissect.store.database import make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
+from dissect.store.facets import MOST_LABELS
 from dissect.store.records import (
     AblationEntry,
     CheckpointRecord,
@@ -40,10 +57,12 @@ from dissect.store.views import (
     AuditRecord,
     CacheStage,
     ConceptView,
+    Facets,
     FindingFilter,
     FindingView,
     LabelTests,
     LayerSummary,
+    NeighbourView,
     RunRecord,
     RunSize,
     SkippedView,
@@ -307,14 +326,22 @@ class Store:
             return layers.label_tests(connection, run_id, layer, chance)
 
     def units(
-        self, filters: UnitFilter | None = None, *, order: str = "score", limit: int = 50, after: str | None = None, exemplars: int = 5
+        self,
+        filters: UnitFilter | None = None,
+        *,
+        order: str = "score",
+        limit: int = 50,
+        after: str | None = None,
+        before: str | None = None,
+        exemplars: int = 5,
     ) -> list[UnitView]:
         """Units that pass the filters, each with its labels, top concepts, statistics and its best `exemplars`.
 
-        order: `score` (best first), `index`, `concept` or `category`. after: the cursor of the last unit of the page before.
+        order: `score` (best first), `index`, `concept` or `category`. after: the cursor of the last unit of the page before; before: that
+        of the first unit of the page behind, for going back.
         """
         filters = filters or UnitFilter()
-        page = units.page(order, limit, after, exemplars, filters.q)
+        page = units.page(order, limit, after, before, exemplars, filters.q)
         with reading(self._engine) as connection:
             return units.units(connection, filters, page)
 
@@ -328,16 +355,39 @@ class Store:
             return units.unit(connection, model, layer, index, run, exemplars)
 
     def search(
-        self, text: str, filters: UnitFilter | None = None, *, limit: int = 50, after: str | None = None, exemplars: int = 5
+        self,
+        text: str,
+        filters: UnitFilter | None = None,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        before: str | None = None,
+        exemplars: int = 5,
     ) -> list[UnitView]:
-        """Units whose labels hold every word of `text` (in any case, with plural; also by synonym or broader concept).
+        """Units whose labels answer a question: all its words in any case, with plural, by synonym, or by what their concepts are under
+        (unless `filters.narrower` is False). First those with the words in the label itself, then by synonym, then by a broader concept;
+        best score first in each.
 
-        First those with the words in the label itself, then by synonym, then by broader concept; best score first in each.
-
-        A word that ends in `*` stands for all words that begin so. No other sign has a meaning.
+        `word*`: all words that begin so. `"two words"`: in a row. `OR`, `NOT` or `-word`, and parentheses, as docs/search.md says.
         """
         filters = replace(filters or UnitFilter(), q=text)
-        return self.units(filters, limit=limit, after=after, exemplars=exemplars)
+        return self.units(filters, limit=limit, after=after, before=before, exemplars=exemplars)
+
+    def facets(self, filters: UnitFilter | None = None, *, most: int = MOST_LABELS) -> Facets:
+        """How many units pass the filters, and how they divide by model, layer, category, method and concept.
+
+        At most `most` labels are looked at, the newest; where more pass, the answer says so (`capped`) and its numbers are "at least".
+        """
+        with reading(self._engine) as connection:
+            return facets.facets(connection, filters or UnitFilter(), most)
+
+    def neighbours(self, unit: UnitView, *, limit: int = 10, elsewhere: bool = True) -> list[NeighbourView]:
+        """Units that answer to the same concepts, nearest first; of other layers, runs and networks alone unless `elsewhere` is False.
+
+        As near as the cosine between their scores for their top concepts, by name; `store/neighbours.py` says which units are looked at.
+        """
+        with reading(self._engine) as connection:
+            return neighbours.neighbours(connection, unit, limit, elsewhere)
 
     def concepts(self, *, vocabulary: str | None = None, category: str | None = None, run: int | str | None = None) -> list[ConceptView]:
         """Concepts by category and name, each with the number of detector units that carry it."""
@@ -382,3 +432,4 @@ def _prepare(engine: Engine, create: bool) -> None:
     if revision is None:
         raise NotFoundError(f"the database {shown(engine.url)} is empty. `dissect db upgrade` makes its tables.")
     schema_version.check(engine, revision)
+    listing.complete(engine)

@@ -4,64 +4,81 @@ from __future__ import annotations
 
 import base64
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, and_, case, collate, func, or_, select, tuple_, type_coerce
+from sqlalchemy import ColumnElement, Connection, FromClause, case, collate, func, select, tuple_
 
 from dissect.errors import NotFoundError, UsageError
-from dissect.store import runs, schema
-from dissect.store.details import fill
+from dissect.store import fulltext, runs, schema
+from dissect.store.details import CHUNK, fill
+from dissect.store.listing import LAST_TEXT
 from dissect.store.other_labels import other_labels
-from dissect.store.search import matches, nearness, uses
+from dissect.store.passing import Passing, is_layer, passing
+from dissect.store.question import Node, question
 from dissect.store.views import UnitFilter, UnitView
-from dissect.store.words import Word, question
 
 ORDERS = ("score", "index", "concept", "category")
 MOST_UNITS = 1_000_000
+_SPARE = 10
+"""Rows read beyond those wanted: some are labels of a unit that has a better one."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of which list. words: the cut question, empty for none."""
+    """Which part of which list. place: the sort keys to go on from, None for the start; back: ahead of them instead of behind."""
 
     order: str
     limit: int
-    after: str | None
+    place: tuple[Any, ...] | None
+    back: bool
     exemplars: int
-    words: tuple[Word, ...] = ()
+    tree: Node | None = None
+
+    @property
+    def tiered(self) -> bool:
+        """Whether labels that hold the words themselves come first."""
+        return self.tree is not None and self.order == "score"
 
 
-def page(order: str, limit: int, after: str | None, exemplars: int, text: str | None) -> Page:
+@dataclass(frozen=True)
+class Found:
+    """A unit with the label that passed (None for none), and its sort keys."""
+
+    run_id: int
+    unit_id: int
+    label_id: int | None
+    keys: tuple[Any, ...]
+
+
+def page(order: str, limit: int, after: str | None, before: str | None, exemplars: int, text: str | None) -> Page:
     """A checked page.
 
     Raises:
-        UsageError: an unknown order, a negative number, or a text that is too long.
+        UsageError: an unknown order, a negative number, a text that is too long, or a place that is no cursor of this list.
     """
     if order not in ORDERS:
         raise UsageError(f"units cannot be ordered by {order!r}. Choose one of {', '.join(ORDERS)}.")
     if not 0 <= limit <= MOST_UNITS or exemplars < 0:
         raise UsageError(f"limit is {limit} and exemplars {exemplars}. Give numbers from 0, limit at most {MOST_UNITS}.")
-    return Page(order, limit, after, min(exemplars, MOST_UNITS), tuple(question(text or "")))
+    if after is not None and before is not None:
+        raise UsageError("a page goes on behind a unit or ends ahead of one. Give `after` or `before`, not both.")
+    cursor, tree = before if after is None else after, question(text or "")
+    place = None if cursor is None else _cursor(cursor, order, tree is not None)
+    return Page(order, limit, place, before is not None, min(exemplars, MOST_UNITS), tree)
 
 
 def units(connection: Connection, filters: UnitFilter, wanted: Page) -> list[UnitView]:
-    """One page of the units that pass."""
-    if filters.q and filters.q.strip() and not wanted.words:
+    """One page of the units that pass, in order."""
+    if filters.q and filters.q.strip() and wanted.tree is None:
         return []
-    label = schema.label.alias("chosen")
-    query = _passing(connection, filters, wanted.words, label)
-    keys = _keys(wanted.order, label, connection.dialect.name)
-    if wanted.words and wanted.order == "score":
-        keys.insert(0, nearness(label, wanted.words))
-    if wanted.after is not None:
-        query = query.where(tuple_(*keys) > tuple_(*_cursor(wanted.after, wanted.order, keys)))
-    columns = [key.label(f"key{number}") for number, key in enumerate(keys)]
-    rows = connection.execute(query.add_columns(*columns).order_by(*keys).limit(wanted.limit)).mappings().all()
-    cursors = [_write_cursor(wanted.order, [row[f"key{number}"] for number in range(len(keys))]) for row in rows]
-    return fill(connection, rows, cursors, wanted.exemplars, wanted.words)
+    allowed = passing(connection, filters, wanted.tree)
+    if allowed is None:
+        return []
+    found = _found(connection, allowed, wanted)
+    return _views(connection, found[::-1] if wanted.back else found, wanted)
 
 
 def unit(connection: Connection, model: str | None, layer: str, index: int, run: int | str | None, exemplars: int) -> UnitView:
@@ -71,14 +88,119 @@ def unit(connection: Connection, model: str | None, layer: str, index: int, run:
         NotFoundError: no such run, model, layer or unit; the message says what there is.
     """
     number = None if run is None else runs.resolve(connection, run)
-    label = schema.label.alias("chosen")
-    query = _passing(connection, UnitFilter(run=number, model=model, layer=layer), (), label)
-    query = query.where(schema.unit.c.index == (index if 0 <= index <= runs.MOST_ID else -1))
-    rows = connection.execute(query.order_by(schema.unit_stat.c.run_id.desc()).limit(1)).mappings().all()
-    if not rows:
+    allowed = passing(connection, UnitFilter(run=number, model=model, layer=layer), None)
+    table = schema.listed
+    row = None
+    if allowed is not None:
+        query = select(table.c.run_id, table.c.unit_id, table.c.label_id).where(*allowed.rows, table.c.nth == 0)
+        query = query.where(table.c.index == (index if 0 <= index <= runs.MOST_ID else -1))
+        row = connection.execute(query.order_by(table.c.run_id.desc(), table.c.unit_id).limit(1)).first()
+    if row is None:
         raise NotFoundError(_missing(connection, model, layer, index, number))
-    view = fill(connection, rows, [""], exemplars, ())[0]
+    view = _views(connection, [Found(*row, ())], Page("score", 1, None, False, exemplars))[0]
     return replace(view, others=other_labels(connection, view.run_id, view.unit_id))
+
+
+def _found(connection: Connection, allowed: Passing, wanted: Page) -> list[Found]:
+    tiers: Sequence[int | None] = range(allowed.deepest + 1) if wanted.tiered else (None,)
+    found: list[Found] = []
+    for tier in reversed(tiers) if wanted.back else tiers:
+        place = _inside(wanted, tier)
+        if place is not None and len(found) < wanted.limit:
+            found += _of_tier(connection, allowed, wanted, tier, place, wanted.limit - len(found))
+    return found
+
+
+def _inside(wanted: Page, tier: int | None) -> tuple[Any, ...] | None:
+    """The place inside a tier from which to go on; () for its start, None where nothing of it is wanted."""
+    if wanted.place is None:
+        return ()
+    if tier is None:
+        return wanted.place
+    reached = wanted.place[0]
+    if reached == tier:
+        return wanted.place[1:]
+    return () if (tier < reached) == wanted.back else None
+
+
+def _of_tier(connection: Connection, allowed: Passing, wanted: Page, tier: int | None, place: tuple[Any, ...], most: int) -> list[Found]:
+    table = schema.listed
+    keys = _keys(wanted.order, connection.dialect.name)
+    named = [table.c.run_id, table.c.unit_id, table.c.label_id, table.c.nth]
+    query = allowed.query(connection, [*named, *(key.label(f"key{n}") for n, key in enumerate(keys))], tier)
+    if not allowed.by_label:
+        query = query.where(table.c.nth == 0)
+    query = query.order_by(*(key.desc() if wanted.back else key for key in keys))
+    found: list[Found] = []
+    while len(found) < most:
+        many = most - len(found) + (_SPARE if allowed.by_label else 0)
+        there = tuple_(*keys) < tuple_(*place) if wanted.back else tuple_(*keys) > tuple_(*place)
+        rows = connection.execute((query.where(there) if place else query).limit(many)).all()
+        head = () if tier is None else (tier,)
+        found += [Found(row[0], row[1], row[2], (*head, *row[4:])) for row in _chosen(connection, allowed, rows)]
+        if len(rows) < many:
+            break
+        place = tuple(rows[-1][4:])
+    return found[:most]
+
+
+def _chosen(connection: Connection, allowed: Passing, rows: Sequence[Any]) -> list[Any]:
+    """Of rows that pass those that stand for their unit: no label of it that comes earlier passes too."""
+    doubtful = [row for row in rows if row.nth > 0]
+    if not doubtful:
+        return list(rows)
+    first = _first(connection, allowed, doubtful)
+    return [row for row in rows if row.nth == 0 or first[row.run_id, row.unit_id] == row.nth]
+
+
+def _first(connection: Connection, allowed: Passing, rows: Sequence[Any]) -> dict[tuple[int, int], int]:
+    """(run, unit) -> the earliest of its labels that passes."""
+    table = schema.listed
+    first: dict[tuple[int, int], int] = {}
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
+        mine = (table.c.run_id.in_({row.run_id for row in some}), table.c.unit_id.in_({row.unit_id for row in some}))
+        query = select(table.c.id, table.c.run_id, table.c.unit_id, table.c.nth).where(*allowed.rows, *mine)
+        passed = connection.execute(query).all()
+        if allowed.tree is not None:
+            holding = _holding(connection, allowed, [row.id for row in passed])
+            passed = [row for row in passed if row.id in holding]
+        for row in passed:
+            key = (row.run_id, row.unit_id)
+            first[key] = min(row.nth, first.get(key, row.nth))
+    return first
+
+
+def _holding(connection: Connection, allowed: Passing, numbers: Sequence[int]) -> set[int]:
+    """Those labels that the question finds."""
+    index, tree = fulltext.fulltext, allowed.tree
+    if tree is None:
+        return set(numbers)
+    asked = fulltext.wanted(connection, tree, allowed.deepest, allowed.deepest)
+    query = select(index.c.rowid).where(fulltext.matches(connection, asked), index.c.rowid.in_(numbers))
+    return set(connection.execute(query).scalars())
+
+
+def _views(connection: Connection, found: Sequence[Found], wanted: Page) -> list[UnitView]:
+    views: list[UnitView] = []
+    for start in range(0, len(found), CHUNK):
+        some = found[start : start + CHUNK]
+        rows = _rows(connection, some)
+        whole = [{**rows[one.run_id, one.unit_id], "label_id": one.label_id} for one in some]
+        cursors = [_write_cursor(wanted.order, one.keys) if one.keys else "" for one in some]
+        views += fill(connection, whole, cursors, wanted.exemplars, wanted.tree)
+    return views
+
+
+def _rows(connection: Connection, found: Sequence[Found]) -> dict[tuple[int, int], Any]:
+    """(run, unit) -> what the database says of the unit itself."""
+    stat = schema.unit_stat
+    query = select(
+        stat, schema.unit.c.index, schema.layer.c.name.label("layer"), schema.model.c.name.label("model"),
+        schema.dataset.c.name.label("dataset"), schema.run.c.profile, schema.run.c.quantile,
+    ).select_from(_from())  # fmt: skip
+    mine = (stat.c.run_id.in_({one.run_id for one in found}), stat.c.unit_id.in_({one.unit_id for one in found}))
+    return {(row["run_id"], row["unit_id"]): row for row in connection.execute(query.where(*mine)).mappings()}
 
 
 def _from() -> FromClause:
@@ -93,106 +215,22 @@ def _from() -> FromClause:
     )
 
 
-def _passing(connection: Connection, filters: UnitFilter, words: tuple[Word, ...], label: Any) -> Select[Any]:
-    """Units with the label that passes, a concept before a formula; without any filter on labels, also units that have none."""
-    inner = schema.label.alias("candidate")
-    conditions = _label_conditions(filters, words, inner)
-    stat = schema.unit_stat
-    mine = select(inner.c.id).where(inner.c.run_id == stat.c.run_id, inner.c.unit_id == stat.c.unit_id, inner.c.rank == 1, *conditions)
-    later: ColumnElement[Any] = case((inner.c.kind == "concept", 0), else_=1)
-    chosen = mine.order_by(later, inner.c.id).limit(1).correlate(stat).scalar_subquery()
-    source = _from().join(label, label.c.id == chosen, isouter=not conditions)
-    query = select(
-        stat, schema.unit.c.index, schema.layer.c.name.label("layer"), schema.model.c.name.label("model"),
-        schema.dataset.c.name.label("dataset"), schema.run.c.profile, schema.run.c.quantile,
-        label.c.id.label("label_id"),
-    ).select_from(source)  # fmt: skip
-    return query.where(*_unit_conditions(connection, filters))
-
-
-def _unit_conditions(connection: Connection, filters: UnitFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if filters.run is not None:
-        found.append(schema.unit_stat.c.run_id == runs.resolve(connection, filters.run))
-    for column, value in ((schema.model.c.name, filters.model), (schema.dataset.c.name, filters.dataset)):
-        if value is not None:
-            found.append(column == value)
-    if filters.newest and filters.run is None:
-        found.append(tuple_(schema.unit_stat.c.run_id, schema.layer.c.id).in_(_newest()))
-    if filters.state is not None:
-        found.append(schema.unit_stat.c.state == filters.state)
-    if filters.layer is not None:
-        found.append(is_layer(filters.layer))
-    return found
-
-
-def _newest() -> Select[Any]:
-    """(run, layer) of the newest finished run on each layer of each network and data set, by their names; and of every imported run."""
-    here, run, layer = schema.run_layer, schema.run, schema.layer
-    own: ColumnElement[Any] = case((type_coerce(run.c.settings, Text).like('{"import":{%'), run.c.id), else_=0)
-    place = func.row_number().over(
-        partition_by=(schema.checkpoint.c.model_id, schema.dataset.c.name, layer.c.name, own), order_by=here.c.run_id.desc()
-    )
-    ranked = (
-        select(here.c.run_id, here.c.layer_id, place.label("place"))
-        .join(run, run.c.id == here.c.run_id)
-        .join(layer, layer.c.id == here.c.layer_id)
-        .join(schema.checkpoint, schema.checkpoint.c.id == run.c.checkpoint_id)
-        .join(schema.dataset, schema.dataset.c.id == run.c.dataset_id)
-        .where(run.c.state == "done")
-        .subquery()
-    )
-    return select(ranked.c.run_id, ranked.c.layer_id).where(ranked.c.place == 1)
-
-
-def is_layer(name: str) -> ColumnElement[bool]:
-    """The condition that a layer has this name or alias."""
-    alias = schema.layer_alias
-    return or_(schema.layer.c.name == name, schema.layer.c.id.in_(select(alias.c.layer_id).where(alias.c.alias == name)))
-
-
-def _label_conditions(filters: UnitFilter, words: tuple[Word, ...], label: Any) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for column, value in ((label.c.category, filters.category), (label.c.method, filters.method), (label.c.kind, filters.kind)):
-        if value is not None:
-            found.append(column == value)
-    if filters.min_iou is not None:
-        found.append(and_(label.c.score_kind == "iou", label.c.score >= _finite("min_iou", filters.min_iou)))
-    if filters.max_q is not None:
-        found.append(label.c.q <= _finite("max_q", filters.max_q))
-    if filters.detectors:
-        found.append(label.c.detector.is_(True))
-    if filters.concept is not None:
-        link, concept = schema.label_concept, schema.concept
-        using = select(link.c.label_id).join(concept, concept.c.id == link.c.concept_id).where(concept.c.name == filters.concept)
-        found.append(label.c.id.in_(using))
-    found += [uses(label, name) for name in filters.uses]
-    if words:
-        found.append(matches(label, words))
-    return found
-
-
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise UsageError(f"{name} is {value}. Give a finite number.")
-    return value
-
-
-def _keys(order: str, label: Any, dialect: str) -> list[ColumnElement[Any]]:
+def _keys(order: str, dialect: str) -> list[ColumnElement[Any]]:
     """Sort keys, all ascending, without NULL, and different for any two rows."""
-    stat, item, layer = schema.unit_stat, schema.unit, schema.layer
-    last: list[ColumnElement[Any]] = [stat.c.run_id, stat.c.unit_id]
+    row = schema.listed.c
+    last: list[ColumnElement[Any]] = [row.weakness, row.run_id, row.unit_id, row.nth]
     if order == "index":
-        return [stat.c.run_id, layer.c.position, item.c.layer_id, item.c.index]
-    none: ColumnElement[Any] = case((label.c.score.is_(None), 1), else_=0)
-    score: ColumnElement[Any] = func.coalesce(-label.c.score, 0.0)
+        return [row.run_id, row.position, row.layer_id, row.index, row.nth]
     if order == "score":
-        return [none, score, *last]
-    unlabelled: ColumnElement[Any] = case((label.c.id.is_(None), 1), else_=0)
-    text = _by_code_point(func.coalesce(label.c.text, ""), dialect)
-    if order == "concept":
-        return [unlabelled, text, none, score, *last]
-    return [unlabelled, _by_code_point(func.coalesce(label.c.category, ""), dialect), text, none, score, *last]
+        return last
+    text = _by_code_point(row.text, dialect)
+    return [text, *last] if order == "concept" else [_by_code_point(_category(), dialect), text, *last]
+
+
+def _category() -> ColumnElement[str]:
+    """The category; none comes first, a unit without a label last."""
+    row = schema.listed.c
+    return func.coalesce(row.category, case((row.label_id.is_(None), LAST_TEXT), else_=""))
 
 
 def _by_code_point(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
@@ -200,20 +238,31 @@ def _by_code_point(column: ColumnElement[Any], dialect: str) -> ColumnElement[An
     return collate(column, "C" if dialect == "postgresql" else "BINARY")
 
 
-def _write_cursor(order: str, values: list[Any]) -> str:
+def _write_cursor(order: str, values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps([order, *values], separators=(",", ":")).encode()).decode()
 
 
-def _cursor(text: str, order: str, keys: list[ColumnElement[Any]]) -> list[Any]:
+_SHAPES = {"score": "niii", "index": "iiiii", "concept": "tniii", "category": "ttniii"}
+"""Kinds of the sort keys: number, integer, text."""
+
+
+def _cursor(text: str, order: str, words: bool) -> tuple[Any, ...]:
     values: list[Any] = []
     try:
         name, *values = json.loads(base64.urlsafe_b64decode(text.encode()))
     except (ValueError, TypeError):
         name = None
-    plain = all(isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= runs.MOST_ID) for value in values)
-    if name != order or len(values) != len(keys) or not plain:
+    shape = ("i" if words and order == "score" else "") + _SHAPES[order]
+    if name != order or len(values) != len(shape) or not all(map(_is, values, shape)):
         raise UsageError("the place to go on from is no cursor of this list. Take `cursor` of the last unit, with the same order.")
-    return values
+    return tuple(values)
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "t":
+        return isinstance(value, str)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= runs.MOST_ID
+    return whole if kind == "i" else whole or (isinstance(value, float) and abs(value) < float("inf"))
 
 
 def _missing(connection: Connection, model: str | None, layer: str, index: int, run: int | None) -> str:

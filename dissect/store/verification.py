@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from dissect.errors import StoreError
-from dissect.store import schema
+from dissect.store import listing, schema
 from dissect.store.formulas import layer_id, replace_method
 from dissect.store.records import LayerMethod, VerifiedLabel
 from dissect.store.results import find_run
@@ -39,6 +39,7 @@ def write_verification(connection: Connection, run_id: int, done: LayerMethod, r
         table = schema.label
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_COLUMNS, "details")}
         connection.execute(update(table).where(table.c.id == bindparam("label_id")).values(values), rows)
+        listing.refresh(connection, run_id, number)
     replace_method(connection, run_id, number, done)
 
 

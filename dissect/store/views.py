@@ -337,9 +337,10 @@ class StageUse:
 class UnitFilter:
     """Which units to list. None everywhere means all; several settings must hold together.
 
-    run: number, fingerprint prefix or "latest". layer: a name or an alias. q: words that must all be found in the label, its concepts,
-    their synonyms or broader concepts. newest: of several finished runs on one layer of a network and one data set, only the newest.
-    min_iou, max_q, category, concept, method, kind, detectors: of the unit's label (rank 1).
+    run: number, fingerprint prefix or "latest". layer: a name or an alias. q: a question (docs/search.md) that the label must answer, with
+    its concepts, their synonyms and, if `narrower`, what they are under. newest: of several finished runs on one layer of a network and
+    one data set, only the newest. The rest is about a unit's label (rank 1): min_iou is of an IoU alone, min_score and max_score of any
+    score. survives: a detector told from chance, chosen by both halves of the images, and held out above the threshold.
     uses: names of concepts that a formula must all use: `wheel` as it is, `-wheel` or `NOT wheel` negated; in any case, `_` as a blank.
     """
 
@@ -358,6 +359,51 @@ class UnitFilter:
     q: str | None = None
     newest: bool = False
     uses: tuple[str, ...] = ()
+    min_score: float | None = None
+    max_score: float | None = None
+    survives: bool = False
+    narrower: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a filter, and how many of the units found it would leave."""
+
+    name: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What a list of units divides into. capped: more labels passed than were looked at, so every number is "at least".
+
+    A unit counts for each value that one of its labels that pass has. By falling number, at most 100 values each; concepts are those that a
+    label uses and does not exclude.
+    """
+
+    total: int
+    capped: bool
+    models: tuple[FacetValue, ...] = ()
+    layers: tuple[FacetValue, ...] = ()
+    categories: tuple[FacetValue, ...] = ()
+    methods: tuple[FacetValue, ...] = ()
+    concepts: tuple[FacetValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourView:
+    """A unit near another one. similarity: cosine between their concept profiles, in (0, 1]; label: its headline, None for none.
+
+    shared: names of the concepts that make them alike, the one that adds most first.
+    """
+
+    run_id: int
+    model: str
+    layer: str
+    index: int
+    label: str | None
+    similarity: float
+    shared: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

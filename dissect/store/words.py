@@ -1,35 +1,21 @@
 """Words: how a text is cut for search, so that both databases give the same answers to the same question.
 
-A text becomes ` word word ` (lower case by Unicode's folding, no punctuation), kept beside it. A question's word is looked for with
-blanks around it, so that `car` does not find `carpet`; plural and singular find each other. What is looked for holds letters and
-digits alone: no sign of a question can mean anything to SQL or to LIKE.
+A text becomes ` word word ` (lower case by Unicode's folding, no punctuation). A question's word is looked for as a whole, so that `car`
+does not find `carpet`; plural and singular find each other. The full-text indices never see a word as it is: `coded` makes it plain
+ASCII letters and digits, so that no sign of a text or of a question can mean anything to SQL, to FTS5 or to a tsquery, and so that no
+database cuts it in its own way.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
-from dissect.errors import UsageError
 from dissect.store.types import clean
 
-MOST_LETTERS = 1_000
-MOST_WORDS = 20
+MOST_IN_WORD = 64
+"""Characters of a word that count; longer ones that begin alike are the same word."""
 _WORD = re.compile(r"[^\W_]+")
-_QUESTION = re.compile(r"[^\W_]+\*?")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a question. `patterns` are LIKE patterns of its forms; one of them must match."""
-
-    text: str
-    patterns: tuple[str, ...]
-
-    def found_in(self, words: str) -> bool:
-        """Whether a cut text holds the word; the same test as the database's."""
-        return any(pattern.strip("%") in words for pattern in self.patterns)
 
 
 def fold(text: str) -> str:
@@ -37,27 +23,25 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean(text)).casefold())
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text, in order."""
+    return _WORD.findall(fold(text))
+
+
 def cut(text: str) -> str:
     """` word word ` of a text; one blank if it holds no word."""
-    return f" {' '.join(_WORD.findall(fold(text)))} "
+    return f" {' '.join(words_of(text))} "
 
 
-def question(text: str) -> list[Word]:
-    """The words of a question, each once. A word that ends in `*` stands for all that begin so.
-
-    Raises:
-        UsageError: more than 1,000 characters or 20 words.
-    """
-    found = list(dict.fromkeys(_QUESTION.findall(fold(text[: MOST_LETTERS + 1]))))
-    if len(text) > MOST_LETTERS or len(found) > MOST_WORDS:
-        raise UsageError(f"the search text is too long. Give at most {MOST_WORDS} words and {MOST_LETTERS} characters.")
-    return [_word(word) for word in found]
+def coded(word: str) -> str:
+    """A word in letters a-z and digits alone. Other words get other codes, and what a word begins with begins its code."""
+    return "".join(_code(char) for char in word[:MOST_IN_WORD])
 
 
-def _word(word: str) -> Word:
-    if word.endswith("*"):
-        return Word(word, (f"% {word[:-1]}%",))
-    return Word(word, tuple(f"% {form} %" for form in forms(word)))
+def _code(char: str) -> str:
+    if char == "q":
+        return "qq"
+    return char if char.isascii() and char.isalnum() else f"q{ord(char):06x}"
 
 
 def forms(word: str) -> tuple[str, ...]:

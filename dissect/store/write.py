@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dissect.errors import StoreError
 from dissect.fingerprint import canonical
-from dissect.store import schema
+from dissect.store import listing, schema
 from dissect.store.records import (
     CheckpointRecord,
     ConceptEdge,
@@ -71,10 +71,16 @@ def save_checkpoint(connection: Connection, model_id: int, record: CheckpointRec
 def save_layer(connection: Connection, checkpoint_id: int, record: LayerRecord) -> int:
     """Id of the layer; its units 0..units-1 and its aliases are there then."""
     height, width = record.map_size or (None, None)
-    layer_id = upsert(connection, schema.layer, {"checkpoint_id": checkpoint_id, "name": record.name}, {
+    key = {"checkpoint_id": checkpoint_id, "name": record.name}
+    table = schema.layer
+    here = (table.c.checkpoint_id == checkpoint_id, table.c.name == record.name)
+    before = connection.execute(select(table.c.position).where(*here)).scalar()
+    layer_id = upsert(connection, schema.layer, key, {
         "position": record.position, "units": record.units, "map_height": height, "map_width": width,
         "form": record.form, "signed": record.signed,
     })  # fmt: skip
+    if before not in (None, record.position):
+        listing.move(connection, layer_id, record.position)
     there = set(connection.execute(select(schema.unit.c.index).where(schema.unit.c.layer_id == layer_id)).scalars())
     units = [{"layer_id": layer_id, "index": index} for index in range(record.units) if index not in there]
     insert_missing(connection, schema.unit, units)
@@ -123,7 +129,7 @@ def save_concepts(connection: Connection, vocabulary: str, concepts: Sequence[Co
     names = dict.fromkeys(entry.category for entry in concepts)
     categories = {name: upsert(connection, schema.category, {"name": name}, {}) for name in names}
     known = _known_concepts(connection, vocabulary)
-    new = []
+    new, changed = [], []
     for entry in concepts:
         values = _concept(entry)
         found = known.get((clean(entry.category), clean(entry.name)))
@@ -131,8 +137,11 @@ def save_concepts(connection: Connection, vocabulary: str, concepts: Sequence[Co
             new.append({"vocabulary": vocabulary, "category_id": categories[entry.category], "name": entry.name, **values})
         elif (found.source_id, canonical(found.synonyms)) != (clean(entry.source_id), canonical(values["synonyms"])):
             connection.execute(update(schema.concept).where(schema.concept.c.id == found.id).values(**values))
+            changed.append(int(found.id))
     insert_missing(connection, schema.concept, new)
-    _save_edges(connection, vocabulary, edges)
+    changed += _save_edges(connection, vocabulary, edges)
+    if changed:
+        listing.retie(connection, changed)
 
 
 def _concept(entry: ConceptEntry) -> dict[str, Any]:
@@ -143,18 +152,20 @@ def _concept(entry: ConceptEntry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _save_edges(connection: Connection, vocabulary: str, edges: Sequence[ConceptEdge]) -> None:
+def _save_edges(connection: Connection, vocabulary: str, edges: Sequence[ConceptEdge]) -> list[int]:
+    """Insert the ties that are new. Returns the concepts that they are about."""
     if not edges:
-        return
+        return []
     ids = concept_ids(connection, vocabulary)
     table = schema.concept_edge
     there = {tuple(row) for row in connection.execute(select(table.c.source_id, table.c.target_id, table.c.kind))}
-    rows = []
+    rows = {}
     for edge in edges:
         row = (find_concept(ids, vocabulary, edge.source), find_concept(ids, vocabulary, edge.target), edge.kind)
         if row not in there and row[0] != row[1]:
-            rows.append(dict(zip(("source_id", "target_id", "kind"), row, strict=True)))
-    insert_missing(connection, table, rows)
+            rows[row] = dict(zip(("source_id", "target_id", "kind"), row, strict=True))
+    insert_missing(connection, table, list(rows.values()))
+    return [number for source, target, kind in rows for number in ((source,) if kind == "broader" else (source, target))]
 
 
 def _known_concepts(connection: Connection, vocabulary: str) -> dict[ConceptKey, Any]:

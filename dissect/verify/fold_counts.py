@@ -70,7 +70,7 @@ def count_folds(recorded: RecordedLayer, labels: LabelSource, rules: Rules, fold
         for g in (0, 1):
             maps = restricted(shard.maps, first, chosen[g])
             for f in (0, 1):
-                counted = tally_shard(maps, found[f][0].cut, part, rules.over, rules.vocabulary, rules.profile, keep_positions=False)
+                counted = tally_shard(maps, found[f][0].cut, part, rules.over, rules.vocabulary, rules.profile, keep_spans=False)
                 sums[f, g].append(without_pairs(counted))
     merged = {pair: merge_tally(shards, tables, rules.over.size) for pair, shards in sums.items()}
     return FoldCounts(
@@ -82,7 +82,8 @@ def without_pairs(shard: TallyShard) -> TallyShard:
     """A shard of counts without what it holds of single images."""
     nothing, one = np.zeros(0, np.int32), np.zeros(1, np.int64)
     return replace(
-        shard, pair_image=nothing, pair_unit=nothing, pair_offsets=one[:0], positions=shard.positions[:0].copy(),
+        shard, pair_image=nothing, pair_unit=nothing, span_offsets=one[:0], span_first=shard.span_first[:0].copy(),
+        span_last=shard.span_last[:0].copy(),
         triple_offsets=one, triple_signature=nothing, triple_count=one[:0],
     )  # fmt: skip
 

@@ -82,7 +82,7 @@ def folds_in_memory(maps: MapShard, labels: LabelShard, rules: Rules, folds: Fol
     found = exact_thresholds(parts[:1], rules), exact_thresholds(parts[1:], rules)
 
     def tables(f: int, g: int) -> CountTables:
-        tally = tally_shard(parts[g], found[f].cut, labels, over, rules.vocabulary, rules.profile, keep_positions=False)
+        tally = tally_shard(parts[g], found[f].cut, labels, over, rules.vocabulary, rules.profile, keep_spans=False)
         return merge_tally([tally], [labels.table], labels.label_size)
 
     known = np.zeros(maps.units, np.bool_)

@@ -1,4 +1,4 @@
-"""The loops of the independence null: spans from positions and label maps, and masks laid over other images' labels.
+"""The loops of the independence null: spans of label maps, and masks laid over other images' labels.
 
 Compiled as the probe's kernels are. Every call writes into arrays of its own unit, so the number of threads changes nothing.
 """
@@ -17,35 +17,6 @@ Int64 = NDArray[np.int64]
 
 STRIDE = 64
 """Pixels between two entries of the table that says which span of a label map holds a pixel."""
-
-
-@compiled(parallel=True)
-def count_spans(offsets: Int64, positions: NDArray[Any], lengths: Int64) -> None:
-    """How many spans of consecutive positions each pair has; pair m owns positions offsets[m] .. offsets[m+1], ascending."""
-    for pair in numba.prange(len(lengths)):
-        found = 0
-        before = np.int64(-2)
-        for place in range(offsets[pair], offsets[pair + 1]):
-            here = np.int64(positions[place])
-            if here != before + 1:
-                found += 1
-            before = here
-        lengths[pair] = found
-
-
-@compiled(parallel=True)
-def write_spans(offsets: Int64, positions: NDArray[Any], starts: Int64, first: NDArray[Any], last: NDArray[Any]) -> None:
-    """First and last position of the spans of each pair, from starts[m] on."""
-    for pair in numba.prange(len(starts) - 1):
-        span = starts[pair] - 1
-        before = np.int64(-2)
-        for place in range(offsets[pair], offsets[pair + 1]):
-            here = np.int64(positions[place])
-            if here != before + 1:
-                span += 1
-                first[span] = positions[place]
-            last[span] = positions[place]
-            before = here
 
 
 @compiled(parallel=True)

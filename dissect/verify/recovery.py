@@ -86,7 +86,7 @@ def recovery(
 def counted(maps: MapShard, labels: LabelShard, over: Grid, rules: Rules) -> tuple[CountTables, Thresholds]:
     """Thresholds and counts of one shard of maps under the rules."""
     found = exact_thresholds([maps], rules)
-    tally = tally_shard(maps, found.cut, labels, over, rules.vocabulary, rules.profile, keep_positions=False)
+    tally = tally_shard(maps, found.cut, labels, over, rules.vocabulary, rules.profile, keep_spans=False)
     return merge_tally([tally], [labels.table], labels.label_size), found
 
 

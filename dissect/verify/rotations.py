@@ -86,7 +86,7 @@ def rotated_counts(
     counts, tables = [], []
     for first, shard in shards:
         part = labels.part(first, first + len(shard.included))
-        counts.append(tally_shard(shard, found.cut, part, over, rules.vocabulary, rules.profile, keep_positions=False))
+        counts.append(tally_shard(shard, found.cut, part, over, rules.vocabulary, rules.profile, keep_spans=False))
         tables.append(part.table)
     return merge_tally(counts, tables, over.size), found
 

@@ -30,7 +30,7 @@ from dissect.verify import null_kernels as kernels
 Pixels = NDArray[Any]
 """Pixel numbers: uint16, or uint32 where H * W > 65,536."""
 _IMAGES = 64
-"""Images whose positions are worked out at a time where they were not kept."""
+"""Images whose spans are worked out at a time where they were not kept."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ def keep_images(shard: LabelShard, kept: NDArray[np.bool_]) -> LabelShard:
 
 
 def mask_spans(result: ProbeResult, layer: LayerProbe, over: Grid | None = None) -> MaskSpans:
-    """The masks of one layer on the used images, from the positions kept with its counts, or, where they were not, from its maps.
+    """The masks of one layer on the used images, from the spans kept with its counts, or, where they were not, from its maps.
 
-    over: the grid the masks were made with; needed only where positions were not kept.
+    over: the grid the masks were made with; needed only where spans were not kept.
 
     Raises:
-        NotSupportedError: positions were not kept, and neither a grid nor the recorded maps are at hand.
+        NotSupportedError: spans were not kept, and neither a grid nor the recorded maps are at hand.
     """
     name = layer.layer.name
     if name not in result.tallies:
@@ -141,8 +141,8 @@ def mask_spans(result: ProbeResult, layer: LayerProbe, over: Grid | None = None)
     parts = []
     for index, (first, stop, tally) in enumerate(result.tallies[name].parts()):
         place = _places(result.image_index, first, stop)
-        if len(tally.pair_offsets):
-            parts.append(position_spans(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place))
+        if len(tally.span_offsets):
+            parts.append(shard_spans(tally.pair_image, tally.pair_unit, tally.span_offsets, tally.span_first, tally.span_last, place))
         elif over is None or name not in result.recorded or result.labels is None:
             raise NotSupportedError(
                 f"the places of active pixels of layer {name} were not kept, and its activations are not at hand: it cannot be tested "
@@ -156,7 +156,7 @@ def mask_spans(result: ProbeResult, layer: LayerProbe, over: Grid | None = None)
 def tally_masks(tallies: Sequence[TallyShard], places: Sequence[Int64], units: int) -> MaskSpans:
     """The same of counts at hand; places[k]: place among the used images of each image of shard k, -1 for unused ones."""
     parts = [
-        position_spans(tally.pair_image, tally.pair_unit, tally.pair_offsets, tally.positions, place)
+        shard_spans(tally.pair_image, tally.pair_unit, tally.span_offsets, tally.span_first, tally.span_last, place)
         for tally, place in zip(tallies, places, strict=True)
     ]
     return join_masks(parts, units)
@@ -178,15 +178,11 @@ def join_masks(parts: Sequence[Part], units: int) -> MaskSpans:
     return MaskSpans(_starts(np.bincount(unit, minlength=units)), image[order].astype(np.int32), area[order], offsets, *moved)
 
 
-def position_spans(image: Int32, unit: Int32, offsets: Int64, positions: Pixels, place: Int64) -> Part:
+def shard_spans(image: Int32, unit: Int32, offsets: Int64, first: Pixels, last: Pixels, place: Int64) -> Part:
     """Pairs of one shard; place: place among the used images of each image of the shard."""
-    lengths = np.zeros(len(image), np.int64)
-    with threads_for(len(positions)):
-        kernels.count_spans(offsets, positions, lengths)
-        ends = _starts(lengths)
-        first, last = (np.empty(int(ends[-1]), positions.dtype) for _ in range(2))
-        kernels.write_spans(offsets, positions, ends, first, last)
-    return place[image], unit.astype(np.int64), np.diff(offsets), lengths, first, last
+    ends = np.zeros(len(first) + 1, np.int64)
+    np.cumsum(last.astype(np.int64) - first + 1, out=ends[1:])
+    return place[image], unit.astype(np.int64), np.diff(ends[offsets]), np.diff(offsets), first, last
 
 
 def _again(
@@ -203,7 +199,7 @@ def _again(
         found = active_pixels(some, cut, cut_labels(shard, here.start, here.stop), over)
         if not found.kept:
             raise NotSupportedError(f"layer {recorded.plan.layer.name} has too many active pixels to be tested; lower the quantile.")
-        yield position_spans(found.image.astype(np.int32), found.unit.astype(np.int32), found.offsets, found.positions, place[here])
+        yield shard_spans(found.image.astype(np.int32), found.unit.astype(np.int32), found.offsets, found.first, found.last, place[here])
 
 
 def _values(maps: MapShard, here: slice) -> NDArray[Any]:

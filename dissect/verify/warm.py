@@ -16,7 +16,7 @@ from dissect.verify.columns import columns
 from dissect.verify.null import NullData, unit_counts
 from dissect.verify.null_kernels import signatures_of_unit
 from dissect.verify.shuffles import shuffles
-from dissect.verify.spans import MaskSpans, join_labels, join_masks, position_spans
+from dissect.verify.spans import MaskSpans, join_labels, join_masks, shard_spans
 
 
 def tiny() -> tuple[MaskSpans, NullData]:
@@ -27,8 +27,9 @@ def tiny() -> tuple[MaskSpans, NullData]:
     labels = join_labels([shard])
     shard.signature_map.flags.writeable = False
     join_labels([shard])
-    pairs = _fixed(np.array([0, 1], np.int32)), _fixed(np.zeros(2, np.int32)), _fixed(np.array([0, 2, 3]))
-    masks = join_masks([position_spans(*pairs, _fixed(np.array([0, 1, 3], np.uint16)), np.arange(2))], 1)
+    owner, unit, offsets = _fixed(np.array([0, 1], np.int32)), _fixed(np.zeros(2, np.int32)), _fixed(np.array([0, 1, 2]))
+    first, last = _fixed(np.array([0, 3], np.uint16)), _fixed(np.array([1, 3], np.uint16))
+    masks = join_masks([shard_spans(owner, unit, offsets, first, last, np.arange(2))], 1)
     drawn = shuffles(labels.annotated, [ImageRecord(k, str(k), Path()) for k in range(2)], count=2)
     return masks, NullData(labels, columns(labels, words, PROFILES["standard"]), drawn, words, PROFILES["standard"])
 

@@ -15,6 +15,7 @@ from dissect.probe.histogram import measure
 from dissect.probe.maps import MapShard
 from dissect.probe.profile import Profile
 from dissect.probe.signatures import ImageLabels, LabelShard, build_label_shard, label_image
+from dissect.probe.tally import TallyShard
 
 CATEGORIES = ("object", "part", "texture")
 
@@ -124,3 +125,12 @@ def plain_threshold(values: list[float], quantile: float, profile: Profile) -> f
     high = min(low + 1, len(ordered) - 1)
     between = ordered[low] + (ordered[high] - ordered[low]) * float(place - low)
     return float(np.float32(between)) if profile.threshold_dtype == "float32" else between
+
+
+def positions_of(tally: TallyShard) -> dict[tuple[int, int], list[int]]:
+    """Active pixels of every (image, unit), from their spans."""
+    found = {}
+    for pair, (image, unit) in enumerate(zip(tally.pair_image.tolist(), tally.pair_unit.tolist(), strict=True)):
+        spans = range(tally.span_offsets[pair], tally.span_offsets[pair + 1])
+        found[image, unit] = [p for k in spans for p in range(int(tally.span_first[k]), int(tally.span_last[k]) + 1)]
+    return found

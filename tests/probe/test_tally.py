@@ -22,7 +22,7 @@ from dissect.probe.signatures import ImageLabels, LabelShard, build_label_shard
 from dissect.probe.tables import CountTables
 from dissect.probe.tally import TallyShard, merge_tally, tally_shard, unit_mask
 from dissect.probe.upsample import Rule, grid, upsample
-from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, scene, vocabulary
+from tests.probe.oracles import CATEGORIES, Scene, plain_upsample, positions_of, scene, vocabulary
 
 STANDARD = PROFILES["standard"]
 SKIPPING = [
@@ -50,13 +50,6 @@ def blank(images: int, size: tuple[int, int]) -> LabelShard:
 def counted(tally: TallyShard | CountTables) -> dict[tuple[int, int], int]:
     rows = zip(tally.unit.tolist(), tally.signature.tolist(), tally.count.tolist(), strict=True)
     return {(unit, signature): count for unit, signature, count in rows}
-
-
-def positions_of(tally: TallyShard) -> dict[tuple[int, int], list[int]]:
-    """Active pixels of every (image, unit)."""
-    bounds = zip(tally.pair_offsets[:-1], tally.pair_offsets[1:], strict=True)
-    pairs = zip(tally.pair_image.tolist(), tally.pair_unit.tolist(), bounds, strict=True)
-    return {(image, unit): tally.positions[first:stop].tolist() for image, unit, (first, stop) in pairs}
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
@@ -92,6 +85,30 @@ def test_plateaus_that_differ_in_the_last_bits_are_cut_like_every_pixel_by_itsel
     np.testing.assert_array_equal(packed_masks(values, cuts, over), np.packbits(full > cuts[:, None], axis=1))
 
 
+@pytest.mark.parametrize(("map_size", "size"), [((7, 7), (112, 112)), ((5, 9), (20, 200)), ((13, 13), (30, 64)), ((40, 70), (30, 65))])
+def test_signatures_are_counted_wherever_a_mask_begins_and_ends(map_size: tuple[int, int], size: tuple[int, int]) -> None:
+    """Label maps several words of 64 pixels wide, with borders everywhere; signatures in the order in which they appear."""
+    random = np.random.default_rng(size[1])
+    pixels = np.repeat(random.integers(0, 9, size[0] * size[1] // 4 + 1), random.choice([1, 2, 5, 8], size[0] * size[1] // 4 + 1))
+    signature_map = np.resize(pixels, size[0] * size[1]).astype(np.uint16)
+    members = tuple(np.array([k], "<u2").tobytes() for k in range(9))
+    image = ImageLabels(signature_map, members, np.bincount(signature_map, minlength=9), np.ones(3, np.bool_), ())
+    labels = build_label_shard([image, replace(image, signature_map=signature_map[::-1].copy())], size, 3)
+    maps = np.maximum(random.normal(size=(2, 12, *map_size)) - 1, 0).astype(np.float32)
+    shard = Scene([], [], maps, size, vocabulary(9)).map_shard()
+    over, cut = grid(map_size, size, "half_pixel"), np.full(12, 0.4, np.float32)
+    tally = tally_shard(shard, cut, labels, over, vocabulary(9), STANDARD)
+    positions = positions_of(tally)
+    assert len(positions) > 12
+    for pair, where in enumerate(positions.values()):
+        here = int(tally.pair_image[pair])
+        under = Counter(labels.signature_map[here, where].tolist())  # keeps the order of appearance
+        own = slice(tally.triple_offsets[pair], tally.triple_offsets[pair + 1])
+        local = labels.local_signature[labels.local_offsets[here] + np.array(list(under))]
+        assert tally.triple_signature[own].tolist() == local.tolist()
+        assert tally.triple_count[own].tolist() == list(under.values())
+
+
 @given(st.integers(0, 10**6), st.sampled_from([np.float16, np.float32]))
 def test_counts_are_those_of_every_pixel_by_itself(seed: int, dtype: type[Any]) -> None:
     drawn = scene(seed, dtype=dtype)
@@ -121,11 +138,12 @@ def test_pair_counts_and_positions_add_up_to_the_totals(seed: int) -> None:
     labels = drawn.label_shard()
     tally = tally_shard(drawn.map_shard(), cuts_of(drawn.maps, seed), labels, over, drawn.vocabulary, STANDARD)
     total: Counter[tuple[int, int]] = Counter()
+    positions = positions_of(tally)
     for pair, unit in enumerate(tally.pair_unit.tolist()):
         own = slice(tally.triple_offsets[pair], tally.triple_offsets[pair + 1])
         for signature, count in zip(tally.triple_signature[own].tolist(), tally.triple_count[own].tolist(), strict=True):
             total[unit, signature] += count
-        assert tally.triple_count[own].sum() == tally.pair_offsets[pair + 1] - tally.pair_offsets[pair]
+        assert tally.triple_count[own].sum() == len(positions[int(tally.pair_image[pair]), unit])
     assert dict(total) == counted(tally)
 
 
@@ -233,24 +251,24 @@ def _big() -> tuple[TallyShard, Any]:
     maps = np.ones((1, 1, 4), np.float32)
     shard = MapShard.dense(maps, measure(maps).maxima, np.ones(1, np.bool_), (2, 2))
     over = grid((2, 2), size, "half_pixel")
-    tally = tally_shard(shard, np.zeros(1, np.float32), labels, over, vocabulary(0, CATEGORIES), STANDARD, keep_positions=False)
-    assert len(tally.positions) == 0 and len(tally.pair_offsets) == 0
+    tally = tally_shard(shard, np.zeros(1, np.float32), labels, over, vocabulary(0, CATEGORIES), STANDARD, keep_spans=False)
+    assert len(tally.span_first) == len(tally.span_last) == len(tally.span_offsets) == 0
     return tally, labels.table
 
 
-def test_too_many_positions_are_not_held_and_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_spans_are_not_held_and_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = scene(11)
     over, cut = grid(drawn.maps.shape[2:], drawn.size, "half_pixel"), cuts_of(drawn.maps, 11)
     given = drawn.map_shard(), cut, drawn.label_shard(), over, drawn.vocabulary, STANDARD
     whole = tally_shard(*given)
-    assert len(whole.positions) > 3
-    monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", len(whole.positions))
-    assert len(tally_shard(*given).positions) == len(whole.positions)
-    monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", len(whole.positions) - 1)
-    monkeypatch.setattr("dissect.probe.active._PIXELS", 4)
+    assert len(whole.span_first) > 3
+    monkeypatch.setattr("dissect.probe.active._SPANS", 4)
+    monkeypatch.setattr("dissect.probe.active.MOST_SPANS", len(whole.span_first))
+    assert len(tally_shard(*given).span_first) == len(whole.span_first)
+    monkeypatch.setattr("dissect.probe.active.MOST_SPANS", len(whole.span_first) - 1)
     without = tally_shard(*given)
-    assert len(without.positions) == 0 and len(without.pair_offsets) == 0
-    same = [name for name in (field.name for field in fields(TallyShard)) if name not in ("positions", "pair_offsets")]
+    assert len(without.span_first) == 0 and len(without.span_offsets) == 0
+    same = [field.name for field in fields(TallyShard) if not field.name.startswith("span_")]
     assert all(np.array_equal(getattr(without, name), getattr(whole, name)) for name in same)
 
 
@@ -260,7 +278,7 @@ def test_one_pixel_and_no_active_pixel_at_all() -> None:
     over = grid((1, 1), (1, 1), "half_pixel")
     labels = blank(2, (1, 1))
     found = tally_shard(shard, np.array([1.0], np.float32), labels, over, vocabulary(0), STANDARD)
-    assert found.count.tolist() == [1] and found.positions.tolist() == [0] and found.pair_image.tolist() == [0]
+    assert found.count.tolist() == [1] and found.span_first.tolist() == found.span_last.tolist() == [0] and found.pair_image.tolist() == [0]
     none = tally_shard(shard, np.array([np.inf], np.float32), labels, over, vocabulary(0), STANDARD)
     assert len(none.count) == 0 and none.unit_area.tolist() == [0] and none.unit_area_category.tolist() == [[0, 0, 0]]
     assert merge_tally([none, none], [labels.table] * 2, (1, 1)).count.tolist() == []

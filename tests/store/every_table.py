@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, DateTime, Engine, LargeBinary, MetaData, Table, insert, select, types
 
 from dissect.store.database import reading, writing
+from dissect.store.fulltext import is_index
 from dissect.store.schema_version import VERSION_TABLE
 from dissect.store.types import now
 
@@ -29,6 +30,7 @@ JSON = {
     "balance",
     "groups",
     "matched",
+    "synonyms",
 }
 Contents = dict[str, list[dict[str, Any]]]
 
@@ -37,7 +39,7 @@ def tables(connection: Connection) -> list[Table]:
     """Tables of the database as it is, owners before what they own."""
     found = MetaData()
     found.reflect(connection)
-    return [table for table in found.sorted_tables if table.name != VERSION_TABLE]
+    return [table for table in found.sorted_tables if table.name != VERSION_TABLE and not is_index(table.name)]
 
 
 def fill(engine: Engine, rows: int) -> None:

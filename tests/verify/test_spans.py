@@ -1,4 +1,4 @@
-"""Masks and label maps as spans say the same as pixels, and a probe that kept no positions gives the same null."""
+"""Masks and label maps as spans say the same as pixels, and a probe that kept no spans gives the same null."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dissect.verify.null_kernels import STRIDE
 from dissect.verify.spans import join_labels, keep_images, label_spans, mask_spans
 from tests.probe.fakes import FakeNetwork, FakeSet
 from tests.probe.helpers import run
+from tests.probe.oracles import positions_of
 from tests.verify.scenes import drawn
 
 
@@ -39,9 +40,7 @@ def test_spans_say_what_pixels_say(seed: int) -> None:
             active = [p for k in spans for p in range(int(masks.first[k]), int(masks.last[k]) + 1)]
             assert len(active) == masks.area[pair]
             found[int(masks.image[pair]), unit] = active
-    bounds = zip(tally.pair_offsets[:-1], tally.pair_offsets[1:], strict=True)
-    rows = zip(tally.pair_image.tolist(), tally.pair_unit.tolist(), bounds, strict=True)
-    assert found == {(image, unit): tally.positions[a:b].tolist() for image, unit, (a, b) in rows}
+    assert found == positions_of(tally)
 
 
 def test_large_label_maps_have_wide_pixel_numbers() -> None:
@@ -81,17 +80,17 @@ FLOATS = ("observed", "p", "p_tail", "null", "null_mean", "null_95", "label_z", 
 
 
 @pytest.mark.parametrize("profile", ["standard", "lite"])
-def test_a_probe_that_kept_no_positions_gives_the_same_null(tmp_path: Path, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_kept_no_spans_gives_the_same_null(tmp_path: Path, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = FakeSet(tmp_path / "pictures", 30, bad_labels=frozenset({3}), bad_images=frozenset({7}))
     rules, network = PROFILES[profile], FakeNetwork(tweak=clipped)
     dense = run(tmp_path / "dense", network, data, profile=profile)
     assert {"saturated", "dead", "ok"} <= {*dense.layers[0].stats.state}
     shared = null_data(dense, data.records, data.vocabulary, rules, permutations=30)
     assert len(shared.labels) == 28
-    monkeypatch.setattr("dissect.probe.active.MOST_POSITIONS", 10)
+    monkeypatch.setattr("dissect.probe.active.MOST_SPANS", 10)
     without = run(tmp_path / "without", network, data, profile=profile)
     monkeypatch.undo()
-    assert all(len(part.pair_offsets) == 0 for _, _, part in without.tallies["first"].parts())
+    assert all(len(part.span_offsets) == 0 for _, _, part in without.tallies["first"].parts())
     for layer, other in zip(dense.layers, without.layers, strict=True):
         assert same(independence_null(dense, layer, shared), independence_null(without, other, shared))
     with pytest.raises(NotSupportedError, match="larger --cache-limit"):

@@ -14,7 +14,7 @@ from dissect.verify.warm import tiny, warm
 from tests.probe.fakes import FakeNetwork, FakeSet
 from tests.probe.helpers import run
 
-KERNELS = ("count_spans", "write_spans", "gather", "count_label_spans", "write_label_spans", "columns_of_unit", "signatures_of_unit")
+KERNELS = ("gather", "count_label_spans", "write_label_spans", "columns_of_unit", "signatures_of_unit")
 
 
 def test_a_null_meets_no_types_that_the_warm_up_has_not_met(tmp_path: Path) -> None:
