@@ -19,7 +19,8 @@ from dissect.exchange.words import clean
 from dissect.serve import links
 from dissect.serve.assets import asset_address
 from dissect.serve.read import Reader
-from dissect.store.words import Word, cut, question
+from dissect.store.question import Term, question, terms
+from dissect.store.words import cut
 
 OWN = Path(__file__).resolve().parent / "templates"
 HELP = "/help"
@@ -63,21 +64,27 @@ def colours(read: Reader, further: Iterable[str] = ()) -> dict[str, str]:
     return hues(sorted({*read.categories(), *further, NO_CATEGORY} - {""}, key=category_place)) | {"": "none"}
 
 
-def words_of(text: str | None) -> list[Word]:
-    """The words of a question, for marking them."""
-    return question(text) if text else []
+def words_of(text: str | None) -> list[Term]:
+    """The words and phrases that a question looks for, for marking them."""
+    tree = question(text) if text else None
+    return [] if tree is None else terms(tree)
 
 
-def marked(text: str, words: Iterable[Word]) -> Markup:
+def marked(text: str, words: Iterable[Term]) -> Markup:
     """A text with the words of a question marked."""
     wanted = list(words)
     if not wanted:
         return escape(text)
     parts = []
     for piece in text.split(" "):
-        hit = any(word.found_in(cut(piece)) for word in wanted)
+        words_here = cut(piece)
+        hit = any(word.found_in(words_here) or _in_phrase(words_here.strip(), word) for word in wanted)
         parts.append(Markup("<mark>{}</mark>").format(piece) if hit else escape(piece))
     return Markup(" ").join(parts)
+
+
+def _in_phrase(word: str, phrase: Term) -> bool:
+    return any(len(pattern) > 1 and word in pattern for pattern in phrase.patterns)
 
 
 def fitting(rows: list[str]) -> int:

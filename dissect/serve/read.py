@@ -14,11 +14,13 @@ from dissect.store import (
     AblationView,
     AuditRecord,
     ConceptView,
+    Facets,
     FindingFilter,
     FindingView,
     LabelTests,
     LayerMethod,
     LayerSummary,
+    NeighbourView,
     RunRecord,
     RunSize,
     SkippedView,
@@ -103,6 +105,14 @@ class Reader:
             raise UsageError("the place to go on from is no cursor of this list. Follow `next` of the page before.") from None
         more = len(found) > limit
         return UnitPage(tuple(found[:limit]), found[limit - 1].cursor if more else None)
+
+    def facets(self, filters: UnitFilter) -> Facets:
+        """How many units pass, and how they divide."""
+        return self._store.facets(filters)
+
+    def neighbours(self, view: UnitView, most: int = 8) -> list[NeighbourView]:
+        """Units of other layers, runs and networks that answer to the same concepts, nearest first."""
+        return self._store.neighbours(view, limit=most)
 
     def unit(self, record: RunRecord, summary: LayerSummary, index: int) -> UnitView:
         """A unit with all that is known of it."""
