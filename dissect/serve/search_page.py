@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 MOST_VALUES = 8
 SAID = {
     "model": "network", "dataset": "data set", "min_iou": "IoU at least", "max_q": "q at most", "detectors": "detectors only",
-    "all_runs": "older runs too",
+    "all_runs": "older runs too", "survives": "only labels that survive every test",
 }  # fmt: skip
 """Filters in words, where they differ from their names."""
 
@@ -92,5 +92,6 @@ def _active(asked: UnitQuery) -> list[tuple[str, str]]:
     for name, value in asked.asked().items():
         if name not in ("q", "after", "limit", "order"):
             said = SAID.get(name, name) + ("" if value is True else f" {', '.join(value) if isinstance(value, list) else value}")
+            said = "no narrower concepts" if value is False else said
             found.append((said, links.with_query("/units", _asked(asked, **{name: None, "after": None}))))
     return found
