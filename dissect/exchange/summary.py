@@ -46,7 +46,10 @@ class CategoryBars:
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What is counted from a layer's units. top: highest score, the right end of every bar."""
+    """What is counted from a layer's units. top: highest score, the right end of every bar.
+
+    measured: whether some label is a concept with an IoU. texts: distinct labels.
+    """
 
     units: int
     states: Mapping[str, int]
@@ -56,6 +59,8 @@ class LayerFacts:
     chance: int
     top: float
     histogram: tuple[CategoryBars, ...]
+    measured: bool = True
+    texts: int = 0
 
 
 def layer_facts(layer: ReportLayer) -> LayerFacts:
@@ -63,6 +68,7 @@ def layer_facts(layer: ReportLayer) -> LayerFacts:
     detectors = [unit for unit in layer.units if unit.label is not None and unit.label.detector]
     histogram = _histogram(detectors)
     labels = [unit.label for unit in detectors if unit.label is not None]
+    every = [unit.label for unit in layer.units if unit.label is not None]
     states: dict[str, int] = defaultdict(int)
     for unit in layer.units:
         states[unit.state] += 1
@@ -76,6 +82,8 @@ def layer_facts(layer: ReportLayer) -> LayerFacts:
         chance=sum(may_be_chance(label) for label in labels),
         top=max(tops, default=0.0) or 1.0,
         histogram=histogram,
+        measured=any(label.kind == "concept" and label.measure == "iou" for label in every),
+        texts=len({label.text for label in every}),
     )
 
 
@@ -93,7 +101,7 @@ def _histogram(detectors: Sequence[ReportUnit]) -> tuple[CategoryBars, ...]:
 def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str:
     """The layer's first line: `412 of 512 units ok, 38 detectors of 11 concepts, 6 dead, 31 % may be chance`."""
     if run.imported:
-        return _imported_sentence(layer, facts, run)
+        return _imported_sentence(facts, run)
     parts = [f"{facts.states.get('ok', 0):,} of {some(facts.units, 'unit')} ok"]
     if run.label_kind != "none":
         found = f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}" if facts.detectors else "no detector"
@@ -108,14 +116,13 @@ def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str
     return ", ".join(parts) + "." + _formula_sentence(layer.formulas)
 
 
-def _imported_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str:
+def _imported_sentence(facts: LayerFacts, run: ReportRun) -> str:
     """`2,048 units with a row, 1,355 detectors of 186 concepts, from a netdissect table x.csv; nothing else is known of them.`"""
-    parts = [f"{some(len(layer.units), 'unit')} with a row"]
-    labels = [unit.label for unit in layer.units if unit.label is not None]
-    if any(label.kind == "concept" and label.measure == "iou" for label in labels):
+    parts = [f"{some(facts.units, 'unit')} with a row"]
+    if facts.measured:
         parts.append(f"{some(facts.detectors, 'detector')} of {some(facts.concepts, 'concept')}")
-    else:
-        parts.append(f"{len({label.text for label in labels}):,} distinct labels")
+    elif facts.texts:
+        parts.append(f"{facts.texts:,} distinct labels")
     return f"{', '.join(parts)}, from the {run.imported}; nothing else is known of them."
 
 

@@ -18,6 +18,7 @@ from dissect.serve.shapes import (
     FindingShape,
     LabelShape,
     LayerShape,
+    OtherShape,
     ReviewShape,
     RunDocument,
     RunRow,
@@ -88,7 +89,7 @@ def unit_list(page: UnitPage) -> UnitList:
 
 
 def unit_document(
-    view: UnitView, effects: list[AblationView], findings: list[FindingView], elsewhere: list[UnitView], alike: list[UnitView]
+    view: UnitView, effects: list[AblationView], findings: list[FindingView], alike: list[UnitView]
 ) -> UnitDocument:
     """All of one unit."""
     exemplars = [
@@ -102,7 +103,7 @@ def unit_document(
         labels=[LabelShape.model_validate(label) for label in view.labels],
         concepts=[ConceptScoreShape.model_validate(concept) for concept in view.concepts], exemplars=exemplars,
         effects=[EffectShape.model_validate(effect) for effect in effects], findings=[finding_shape(found) for found in findings],
-        elsewhere=[unit_row(other) for other in elsewhere], alike=[unit_row(other) for other in alike],
+        others=[OtherShape.model_validate(other) for other in view.others], alike=[unit_row(other) for other in alike],
         reviews=[ReviewShape.model_validate(each) for each in view.reviews],
     )  # fmt: skip
 

@@ -127,7 +127,7 @@ def unit_csv(read: Read, model: Segment, run: Reference, layer: Segment, unit: N
 def unit(read: Read, model: Segment, run: Reference, layer: Segment, unit: Number) -> shapes.UnitDocument:
     """A unit with everything that is known of it."""
     view = read.unit(*layer_place(read, model, run, layer), unit)
-    return answers.unit_document(view, read.effects(view), read.findings(view), read.elsewhere(view), read.alike(view))
+    return answers.unit_document(view, read.effects(view), read.findings(view), read.alike(view))
 
 
 @both("/m/{model}/r/{run}/{layer}", "layers", shapes.LayerShape)

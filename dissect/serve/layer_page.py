@@ -40,7 +40,7 @@ def facts_of(summary: LayerSummary, tests: LabelTests) -> LayerFacts:
     """A layer in numbers, counted by the database."""
     return LayerFacts(
         units=summary.units, states=summary.states, detectors=summary.detectors or 0, concepts=summary.unique or 0, tested=tests.tested,
-        chance=tests.chance, top=tests.top or 1.0, histogram=(),
+        chance=tests.chance, top=tests.top or 1.0, histogram=(), measured=summary.detectors is not None,
     )  # fmt: skip
 
 

@@ -51,12 +51,12 @@ def picture(sha256: str) -> str:
 
 
 def with_query(path: str, values: Mapping[str, object]) -> str:
-    """The path with what is asked; None, False and empty values are left out."""
-    kept = [(name, _plain(value)) for name, value in values.items() if value not in (None, "", False, ())]
+    """The path with what is asked; None and empty texts and lists are left out."""
+    kept = [(name, _plain(value)) for name, value in values.items() if value is not None and value != "" and value != ()]
     return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
 
 
 def _plain(value: object) -> object:
-    if value is True:
-        return "true"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return list(value) if isinstance(value, tuple) else value

@@ -65,9 +65,9 @@ def colours(read: Reader, further: Iterable[str] = ()) -> dict[str, str]:
 
 
 def words_of(text: str | None) -> list[Term]:
-    """The words of a question that a label must hold, for marking them."""
+    """The words and phrases that a question looks for, for marking them."""
     tree = question(text) if text else None
-    return terms(tree) if tree is not None else []
+    return [] if tree is None else terms(tree)
 
 
 def marked(text: str, words: Iterable[Term]) -> Markup:
@@ -77,9 +77,14 @@ def marked(text: str, words: Iterable[Term]) -> Markup:
         return escape(text)
     parts = []
     for piece in text.split(" "):
-        hit = any(word.found_in(cut(piece)) for word in wanted)
+        words_here = cut(piece)
+        hit = any(word.found_in(words_here) or _in_phrase(words_here.strip(), word) for word in wanted)
         parts.append(Markup("<mark>{}</mark>").format(piece) if hit else escape(piece))
     return Markup(" ").join(parts)
+
+
+def _in_phrase(word: str, phrase: Term) -> bool:
+    return any(len(pattern) > 1 and word in pattern for pattern in phrase.patterns)
 
 
 def fitting(rows: list[str]) -> int:

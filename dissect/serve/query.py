@@ -37,13 +37,17 @@ class LayerQuery(BaseModel):
     max_q: Number = Field(None, description="Greatest q of the label; untested labels are left out.")
     detectors: bool = Field(False, description="Only units that count as detectors.")
     reviewed: Text = Field(None, description="accepted, rejected, relabelled, stale or unreviewed.")
+    survives: bool = Field(False, description="Only detectors told from chance, chosen by both halves, held out above the threshold.")
+    narrower: bool = Field(True, description="Words also find narrower concepts: dog finds terrier.")
     order: Order = Field("score", description="Order of the list.")
     after: Cursor = Field(None, description="`next` of the answer before.")
     limit: Annotated[int, Field(ge=1, le=MOST_UNITS, description="Most units in one answer.")] = 48
 
     def filters(self, **further: object) -> UnitFilter:
         """The same for the store."""
-        names = ("q", "category", "concept", "method", "kind", "state", "min_iou", "max_q", "detectors", "reviewed")
+        names = (
+            "q", "category", "concept", "method", "kind", "state", "min_iou", "max_q", "detectors", "reviewed", "survives", "narrower",
+        )  # fmt: skip
         return UnitFilter(**{name: getattr(self, name) for name in names}, **further)  # type: ignore[arg-type]
 
     def asked(self) -> dict[str, object]:

@@ -14,11 +14,13 @@ from dissect.store import (
     AblationView,
     AuditRecord,
     ConceptView,
+    Facets,
     FindingFilter,
     FindingView,
     LabelTests,
     LayerMethod,
     LayerSummary,
+    NeighbourView,
     RunRecord,
     RunSize,
     SkippedView,
@@ -29,8 +31,6 @@ from dissect.store import (
 )
 
 MOST_RUNS = 100
-MOST_ELSEWHERE = 12
-"""Other runs in which the labels of one unit are looked up."""
 
 
 @dataclass(frozen=True)
@@ -106,20 +106,17 @@ class Reader:
         more = len(found) > limit
         return UnitPage(tuple(found[:limit]), found[limit - 1].cursor if more else None)
 
+    def facets(self, filters: UnitFilter) -> Facets:
+        """How many units pass, and how they divide."""
+        return self._store.facets(filters)
+
+    def neighbours(self, view: UnitView, most: int = 8) -> list[NeighbourView]:
+        """Units of other layers, runs and networks that answer to the same concepts, nearest first."""
+        return self._store.neighbours(view, limit=most)
+
     def unit(self, record: RunRecord, summary: LayerSummary, index: int) -> UnitView:
         """A unit with all that is known of it."""
         return self._store.unit(record.model, summary.layer, index, run=record.id)
-
-    def elsewhere(self, view: UnitView) -> list[UnitView]:
-        """The same unit in other runs of its network, newest first: what other methods, data sets or rules say of it."""
-        others = [run for run in self._store.runs(model=view.model, limit=MOST_RUNS) if run.id != view.run_id and view.layer in run.layers]
-        found = []
-        for run in others[:MOST_ELSEWHERE]:
-            try:
-                found.append(self._store.unit(view.model, view.layer, view.index, run=run.id, exemplars=0))
-            except NotFoundError:
-                continue
-        return found
 
     def alike(self, view: UnitView, most: int = 6) -> list[UnitView]:
         """Other units with the same label, best score first, in the newest run on each layer; none for a unit without a concept."""

@@ -18,11 +18,13 @@ from dissect.serve.pages import colours, fitting, joined, macros, render, words_
 from dissect.serve.query import UnitQuery
 from dissect.serve.read import Reader
 from dissect.serve.settings import Settings
+from dissect.store import Facets, FacetValue
 
 router = APIRouter(include_in_schema=False)
+MOST_VALUES = 8
 SAID = {
     "model": "network", "dataset": "data set", "min_iou": "IoU at least", "max_q": "q at most", "detectors": "detectors only",
-    "all_runs": "older runs too",
+    "all_runs": "older runs too", "survives": "only labels that survive every test",
 }  # fmt: skip
 """Filters in words, where they differ from their names."""
 
@@ -40,14 +42,17 @@ def _values(read: Reader, limits: Settings, asked: UnitQuery) -> dict[str, Any]:
     made = macros("/help", "parts.html")
     top = max((card.unit.label.score or 0.0 for card in shown if card.unit.label and card.unit.label.measure == "iou"), default=0.0)
     rows = [str(made.found(card, hue[category_of(card.unit.label)], words, _share(card, top))) for card in shown]
-    stop = fitting(rows)
+    stop, found = fitting(rows), read.facets(asked.filters())
     following = page.next if stop >= len(rows) else shown[stop - 1].view.cursor
     table = _asked(asked, after=None, limit=None)
     return {
         "title": f"units for “{asked.q}”" if asked.q else "Units", "asked": asked, "q": asked.q or "", "rows": joined(rows[:stop]),
         "following": links.with_query("/units", asked.asked() | {"after": following}) if following else None,
         "beginning": links.with_query("/units", _asked(asked, after=None)) if asked.after else None, "active": _active(asked),
-        "near": read.near(asked.q) if not rows and asked.q else [], "everywhere": links.with_query("/units", _asked(asked, all_runs=True)),
+        "near": read.near(asked.q) if not rows and asked.q else [],
+        "facets": _links(found, asked),
+        "found": found,
+        "everywhere": links.with_query("/units", _asked(asked, all_runs=True)),
         "models": _options(asked.model, (run.model for run in read.runs())), "categories": _options(asked.category, hue),
         "data": links.with_query("/units.json", asked.asked()), "table": links.with_query("/units.csv", table),
     }  # fmt: skip
@@ -56,6 +61,19 @@ def _values(read: Reader, limits: Settings, asked: UnitQuery) -> dict[str, Any]:
 def _options(asked: str | None, names: Iterable[str]) -> list[tuple[str, str]]:
     """What a field offers, with what was asked for among it."""
     return [("", "any")] + [(name, clip(name, 40)) for name in sorted({*names, asked or ""} - {"", NO_CATEGORY})]
+
+
+def _links(found: Facets, asked: UnitQuery) -> list[tuple[str, list[tuple[str, str, int]]]]:
+    """(what the list divides by, [(value, address with it, units)]) for every filter that is not set yet and has a choice."""
+    groups = (
+        ("model", found.models), ("layer", found.layers), ("category", found.categories), ("method", found.methods),
+        ("concept", found.concepts),
+    )  # fmt: skip
+    def lines(name: str, values: tuple[FacetValue, ...]) -> list[tuple[str, str, int]]:
+        with_it = [_asked(asked, **{name: each.name, "after": None}) for each in values[:MOST_VALUES]]
+        return [(each.name, links.with_query("/units", query), each.units) for each, query in zip(values, with_it, strict=False)]
+
+    return [(name, lines(name, values)) for name, values in groups if len(values) > 1 and getattr(asked, name) is None]
 
 
 def _share(card: Card, top: float) -> float:
@@ -74,5 +92,6 @@ def _active(asked: UnitQuery) -> list[tuple[str, str]]:
     for name, value in asked.asked().items():
         if name not in ("q", "after", "limit", "order"):
             said = SAID.get(name, name) + ("" if value is True else f" {', '.join(value) if isinstance(value, list) else value}")
+            said = "no narrower concepts" if value is False else said
             found.append((said, links.with_query("/units", _asked(asked, **{name: None, "after": None}))))
     return found

@@ -231,6 +231,23 @@ class ReviewList(Shape):
     reviews: list[ReviewShape]
 
 
+class OtherShape(Shape):
+    """What another run says of the same unit. source: name of the file that the run was imported from, or empty."""
+
+    run_id: int
+    dataset: str
+    profile: str
+    kind: str
+    method: str
+    text: str
+    category: str | None
+    score: Number
+    score_kind: str
+    detector: bool | None
+    q: Number
+    source: str
+
+
 class UnitDocument(Shape):
     """A unit with all that is known of it in its run. label: the headline; labels: of every method."""
 
@@ -249,7 +266,7 @@ class UnitDocument(Shape):
     exemplars: list[ExemplarShape]
     effects: list[EffectShape]
     findings: list[FindingShape]
-    elsewhere: list[UnitRow] = Field(description="The same unit in other runs.")
+    others: list[OtherShape] = Field(description="What other runs say of the same unit.")
     alike: list[UnitRow] = Field(description="Other units with the same label.")
     reviews: list[ReviewShape] = Field(description="The newest review of each method's label.")
 

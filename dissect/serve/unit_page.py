@@ -58,7 +58,7 @@ def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSum
     return {
         **unit_values(head, ReportLayer(summary.layer, ()), shown, album.pictures(shown, ""), album.shape, top, hue),
         **_around(record, summary, view), "run": head, "view": view, "hues": hue, "effects": effects, "effect_words": effect_words,
-        "findings": read.findings(view), "others": [(other, report_unit(other)) for other in read.elsewhere(view)],
+        "findings": read.findings(view), "neighbours": read.neighbours(view),
         "alike": cards(limits.thumbnails, read.alike(view)), "path": _path(head, record, summary, view), "verify": verify_command(head),
         "help_page": help_address(head), "score_help": f"{help_address(head)}#{glossary.score_anchor(head)}",
         "here": here, "data": f"{here}.json", "table": f"{here}.csv",

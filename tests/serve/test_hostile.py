@@ -54,8 +54,8 @@ def test_path_payloads_in_every_path_read_nothing_from_outside(
         patterns = sorted({route.path for route in routes() if "{" in route.path and "GET" in (route.methods or ())})
         assert len(patterns) > 25
         for number, pattern in enumerate(patterns):
-            for turn, hostile in enumerate(PATHS):
-                if not thorough and (number + turn) % 3:
+            for step, hostile in enumerate(PATHS):
+                if not thorough and (number + step) % 3:
                     continue
                 answer = client.get(re.sub(r"\{[^}]+\}", hostile.replace("\\", r"\\"), pattern))
                 assert answer.status_code in ANSWERS, (pattern, hostile)

@@ -153,11 +153,20 @@ def test_a_search_marks_the_words_and_says_why(client: TestClient) -> None:
     assert "<mark>dog</mark>" in answer and "narrower: terrier, under <mark>dog</mark>" in answer
 
 
+TICKS = ("order", "detectors", "all_runs", "survives", "narrower")
+
+
 @pytest.mark.parametrize("page_", ["/units", LAYER])
 def test_a_form_sent_without_anything_filled_in_asks_for_everything(client: TestClient, page_: str) -> None:
     fields = [field["name"] for tag in ("input", "select") for field in page(client, page_).all(tag) if "name" in field]
-    empty = "&".join(f"{name}=" for name in fields if name not in ("order", "detectors", "all_runs"))
+    empty = "&".join(f"{name}=" for name in fields if name not in TICKS)
     assert len(fields) > 5 and text(client, f"{page_}?{empty}") == text(client, page_)
+
+
+def test_narrower_concepts_can_be_left_out_and_a_threshold_of_zero_is_one(client: TestClient) -> None:
+    assert "terrier" in text(client, "/units?q=dog") and "terrier" not in text(client, "/units?q=dog&narrower=false")
+    hrefs = [link["href"] for link in page(client, "/units?q=dog&narrower=false&min_iou=0&category=object").all("a")]
+    assert "/units?q=dog&category=object&min_iou=0.0" in hrefs and "/units?q=dog&min_iou=0.0&narrower=false" in hrefs
 
 
 def test_an_empty_search_names_concepts_that_exist(client: TestClient) -> None:
