@@ -34,11 +34,12 @@ CAPTIONING = 1
 
 def caption_run(
     store: Store, config: Config, reference: str | int, request: CaptionRequest, progress: Progress, *, workers: int = 1,
-    probed: Probed | None = None,
+    probed: Probed | None = None, device: str | None = None,
 ) -> CaptionOutcome:  # fmt: skip
     """Describe every unit of a run, test the descriptions and store both; descriptions of other settings are replaced.
 
     probed: what the run's probe gave, where it is at hand; else it is read from the cache, and computed where it was pruned.
+    device: where the captioner runs; None for that of the settings. The run's own network stays on the run's device.
 
     Raises:
         NotFoundError: no such run, layer or captioner; or the run is not done.
@@ -50,7 +51,7 @@ def caption_run(
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     layers = _layers(store, record, request.layers)
-    opened = open_captioner(request.captioner, request.prior, config)
+    opened = open_captioner(request.captioner, request.prior, config, device)
     how = request.decoding(opened.length, opened.weight)
     opened.describer.check(how)
     work = _Work(store, config, record, request, opened, how, progress, workers)
@@ -117,11 +118,10 @@ class _Work:
     def _layer(self, layer: LayerProbe, best: Exemplars, picture: Callable[[int], Image.Image], tester: Tester) -> None:
         exemplars = exemplar_set(best, picture)
         texts = self.opened.describer.describe(exemplars, self.how, self.progress)
-        reasons = tuple(exemplars.reason(unit) for unit in range(len(exemplars)))
-        described = Described(layer, tuple(texts), reasons, best, self.opened.describer.name, self.opened.world, self.how)
-        tests = tester.layer(described)
+        described = Described.of(texts, exemplars, self.opened.describer.name, self.opened.world, self.how)
+        tests = tester.layer(layer, described.first, best)
         done = LayerMethod(layer.layer.name, METHOD, self._marks[layer.layer.name], self._settings(), summary(described, tests))
-        self.store.write_formulas(self.record.id, done, results(described, tests, self._settings()), (METHOD,))
+        self.store.write_formulas(self.record.id, done, results(described, tests, self._settings(), tester.vocabulary), (METHOD,))
 
     def _settings(self) -> dict[str, Plain]:
         """The request with what was filled in, and what the captioner is known by."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dissect.caption.decoding import Decoding, Strategy
+from dissect.caption.trained import PriorKind
 from dissect.errors import UsageError
 from dissect.fingerprint import Plain
 from dissect.pipeline.caption_exemplars import Wanted
@@ -29,7 +30,7 @@ class CaptionRequest:
     strategy: Strategy = "rerank"
     beam: int = 50
     weight: float | None = None
-    prior: str = "lm"
+    prior: PriorKind = "lm"
     layers: tuple[str, ...] = ()
     kept: int = 5
     length: int | None = None

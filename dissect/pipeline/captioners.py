@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,9 +13,9 @@ from dissect.caption.trained import PriorKind, TrainedDescriber
 from dissect.config import Config
 from dissect.errors import NotFoundError
 from dissect.network import load_network
+from dissect.paths import shipped
 from dissect.pipeline.names import network_spec
 from dissect.pipeline.request import RunRequest
-from dissect.paths import shipped
 
 SHIPPED = "demo-captioner"
 """The captioner of the embedded world."""
@@ -65,13 +65,14 @@ def has_captioner(name: str, config: Config) -> bool:
     return True
 
 
-def open_captioner(name: str, prior: PriorKind, config: Config) -> Opened:
-    """A captioner with the network of its features, on the device of the settings.
+def open_captioner(name: str, prior: PriorKind, config: Config, device: str | None = None) -> Opened:
+    """A captioner with the network of its features. device: where both run; None for that of the settings.
 
     Raises:
         NotFoundError: there is no such captioner, or no such network. CheckpointError: its files are damaged or do not fit together.
         LayerError, NetworkError: the network does not fit the captioner's recipe.
     """
+    config = config if device is None else replace(config, device=device)
     card = captioner_card(name, config)
     saved = read_captioner(card)
     network = load_network(network_spec(RunRequest(model=saved.recipe.network, data=""), config))
