@@ -16,6 +16,7 @@ from markupsafe import Markup
 from dissect import __version__
 from dissect.exchange import help as glossary
 from dissect.exchange import words
+from dissect.exchange.described import lines_of_description, reason_words, world_words
 from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import gain_plot, histogram_plot, percent_of, runner_bars
 from dissect.exchange.summary import ConceptBar, LayerFacts, category_of, category_place, hues, layer_facts, layer_sentence, orders
@@ -184,8 +185,9 @@ class LayerPages:
         return self.hues[category_of(unit.label)]
 
     def _row(self, unit: ReportUnit, pictures: Sequence[Any]) -> str:
-        share = percent_of(unit.label.score if unit.label is not None else None, self.facts.top)
-        return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help))
+        bars = unit.label is not None and unit.label.kind != "description"  # PMI has no common end to draw a bar to
+        share = percent_of(unit.label.score if unit.label is not None and bars else None, self.facts.top)
+        return str(self.macros.row(unit, pictures, self._hue(unit), share, self.score_help, bool(self.layer.descriptions)))
 
     def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         return [(run_title(self.run), "../index.html"), *further]
@@ -201,6 +203,9 @@ class LayerPages:
             measure=_measure(groups[0][1][0].label.measure) if groups else "",
             curve=gain_plot(unit.formula.curve) if unit.formula is not None else None,
             tested=_tested(unit),
+            said=lines_of_description(unit.description) if unit.description is not None else [],
+            world=world_words(unit.description) if unit.description is not None else "",
+            unsaid=reason_words(self.layer.descriptions, unit.index),
             command=f"dissect unit {unit_reference(self.run, self.layer, unit)} --run {shlex.quote(self.run.run)}",
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from dissect.caption.decoding import Decoding
 from dissect.config import Config
 from dissect.errors import NotFoundError
 from dissect.fingerprint import Plain, fingerprint
-from dissect.pipeline.caption_exemplars import exemplar_set, layer_exemplars, pictures_of
+from dissect.pipeline.caption_exemplars import exemplar_set, found_exemplars, pictures_of
 from dissect.pipeline.caption_request import METHOD, CaptionOutcome, CaptionRequest
 from dissect.pipeline.caption_rows import Described, results, summary
 from dissect.pipeline.caption_tests import TESTING, Tester
@@ -100,20 +100,9 @@ class _Work:
         tester = Tester(self.store, self.record, probed)
         by_name = {each.layer.name: each for each in probed.result.layers}
         for name in layers:
-            best, probed = self._exemplars(by_name[name], probed)
-            self._layer(by_name[name], best, picture, tester)
-
-    def _exemplars(self, layer: LayerProbe, probed: Probed) -> tuple[Exemplars, Probed]:
-        """A layer's exemplars; where its maps were kept too sparsely they are recorded again, for all layers."""
-        best = layer_exemplars(probed, layer.layer, self.request.wanted)
-        if best is None:
-            probed = probe_again(
-                self.store, self.config, str(self.record.id), self.progress, self.workers, quantile=self.request.wanted.share
-            )
-            best = layer_exemplars(probed, layer.layer, self.request.wanted)
-        if best is None:
-            raise NotFoundError(f"the maps of layer {layer.layer.name} are not in the cache. Raise --cache-limit and describe it again.")
-        return best, probed
+            layer, wanted = by_name[name], self.request.wanted
+            best, probed = found_exemplars(self.store, self.config, self.record, probed, layer, wanted, self.progress, self.workers)
+            self._layer(layer, best, picture, tester)
 
     def _layer(self, layer: LayerProbe, best: Exemplars, picture: Callable[[int], Image.Image], tester: Tester) -> None:
         exemplars = exemplar_set(best, picture)

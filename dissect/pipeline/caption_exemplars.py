@@ -16,15 +16,20 @@ from PIL import Image
 from dissect.caption.describer import ExemplarSet
 from dissect.concepts.images import open_image
 from dissect.concepts.model import ImageRecord
+from dissect.config import Config
+from dissect.errors import NotFoundError
 from dissect.network import LoadedNetwork
 from dissect.network.model import LayerInfo, View
 from dissect.pipeline.probed import Probed
+from dissect.pipeline.spec import probe_again
 from dissect.probe.counting import best_images
 from dissect.probe.exemplars import unpack_mask
 from dissect.probe.levels import levels
 from dissect.probe.profile import profile
-from dissect.probe.tables import Exemplars
+from dissect.probe.progress import Progress
+from dissect.probe.tables import Exemplars, LayerProbe
 from dissect.probe.upsample import grid
+from dissect.store import RunRecord, Store
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,23 @@ def layer_exemplars(probed: Probed, layer: LayerInfo, wanted: Wanted) -> Exempla
         return None
     over = grid(layer.map_size, probed.result.label_size, rules.upsampling, probed.network.input_size)
     return best_images(recorded, found, over, wanted.count)
+
+
+def found_exemplars(
+    store: Store, config: Config, record: RunRecord, probed: Probed, layer: LayerProbe, wanted: Wanted, progress: Progress, workers: int
+) -> tuple[Exemplars, Probed]:
+    """A layer's exemplars; where its maps were kept too sparsely all layers are recorded again, and that probe is returned.
+
+    Raises:
+        NotFoundError: they are not there even then.
+    """
+    best = layer_exemplars(probed, layer.layer, wanted)
+    if best is None:
+        probed = probe_again(store, config, str(record.id), progress, workers, quantile=wanted.share)
+        best = layer_exemplars(probed, layer.layer, wanted)
+    if best is None:
+        raise NotFoundError(f"the maps of layer {layer.layer.name} are not in the cache. Raise --cache-limit and try again.")
+    return best, probed
 
 
 def exemplar_set(best: Exemplars, picture: Callable[[int], Image.Image]) -> ExemplarSet:

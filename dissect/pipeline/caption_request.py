@@ -64,6 +64,12 @@ class CaptionRequest:
         """For the database: all but the layers, which change no result."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "layers"}
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Plain]) -> CaptionRequest:
+        """What `as_plain` wrote; what is not of a request is passed over."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in plain.items() if name in names})  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class CaptionOutcome:
