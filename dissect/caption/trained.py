@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dissect.caption.decoder import BoundCaptioner
 from dissect.caption.decoding import Decoding, Description, describe
 from dissect.caption.describer import BoolArray, ExemplarSet
-from dissect.caption.features import Keys, keys, pooled
+from dissect.caption.features import FeatureRecipe, Keys, keys, pooled
 from dissect.caption.files import SavedCaptioner
 from dissect.caption.scores import LanguageModel, Marginal, Prior
 from dissect.errors import UsageError
@@ -66,7 +66,7 @@ class TrainedDescriber:
         described: list[tuple[Description, ...]] = [() for _ in range(len(exemplars))]
         seen = np.flatnonzero(exemplars.seen.any(axis=1))
         if len(seen):
-            found = exemplar_keys(self.network, self.saved, exemplars, progress)
+            found = exemplar_keys(self.network, self.saved.recipe, exemplars, progress)
             bound = self.saved.decoder.over(Keys(found.values[seen], found.present[seen]))
             progress.start("describe", len(seen), "unit")
             texts = describe(bound, self._prior(bound, found, seen), decoding, advance=progress.advance)
@@ -97,18 +97,18 @@ class TrainedDescriber:
         return Marginal(self.saved.decoder.over(Keys(found.values[some], found.present[some])))
 
 
-def exemplar_keys(network: Network, saved: SavedCaptioner, exemplars: ExemplarSet, progress: Progress | None = None) -> Keys:
+def exemplar_keys(network: Network, recipe: FeatureRecipe, exemplars: ExemplarSet, progress: Progress | None = None) -> Keys:
     """Keys (U, k, F) of a set of exemplars; those whose mask is empty are absent.
 
     Raises:
-        LayerError, NetworkError: the network does not fit the captioner's recipe. ImageError: a picture cannot be read.
+        LayerError, NetworkError: the network does not fit the recipe. ImageError: a picture cannot be read.
     """
     progress = progress or Quiet()
     places = np.argwhere(exemplars.seen)
     numbers = exemplars.image[exemplars.seen].tolist()
     progress.start("features", len(set(numbers)))
     masks = _Masks(exemplars, places)
-    features = pooled(network, saved.recipe, exemplars.picture, masks, numbers, advance=progress.advance)
+    features = pooled(network, recipe, exemplars.picture, masks, numbers, advance=progress.advance)
     progress.done()
     place = np.full(exemplars.image.shape, -1)
     place[exemplars.seen] = np.arange(len(places))
