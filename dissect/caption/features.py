@@ -236,7 +236,7 @@ def _pooled(maps: Sequence[torch.Tensor], parts: Sequence[int], masks: BoolArray
         total = weight.sum(dim=1, keepdim=True)
         weight = torch.where(total > 0, weight / total.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
         flat = layer.float().flatten(2)
-        found.append(torch.cat([own @ flat[row].T for row, own in enumerate(weight.split(list(parts)))]))
+        found.append(torch.cat([own @ flat[row].T for row, own in enumerate(torch.split(weight, list(parts)))]))
     return torch.cat(found, dim=1).numpy()
 
 

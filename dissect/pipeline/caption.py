@@ -96,13 +96,15 @@ class _Work:
     def describe(self, layers: Sequence[str], probed: Probed | None) -> None:
         """Describe, test and store some layers, each in one transaction."""
         probed = probed or probe_again(self.store, self.config, str(self.record.id), self.progress, self.workers)
+        by_name = {each.layer.name: each for each in probed.result.layers}
+        found = {}
+        for name in layers:  # all first: recording a layer again takes the maps away that the probe before it speaks of
+            layer, wanted = by_name[name], self.request.wanted
+            found[name], probed = found_exemplars(self.store, self.config, self.record, probed, layer, wanted, self.progress, self.workers)
         picture = pictures_of(probed.records, probed.network)
         tester = Tester(self.store, self.record, probed)
-        by_name = {each.layer.name: each for each in probed.result.layers}
         for name in layers:
-            layer, wanted = by_name[name], self.request.wanted
-            best, probed = found_exemplars(self.store, self.config, self.record, probed, layer, wanted, self.progress, self.workers)
-            self._layer(layer, best, picture, tester)
+            self._layer(by_name[name], found[name], picture, tester)
 
     def _layer(self, layer: LayerProbe, best: Exemplars, picture: Callable[[int], Image.Image], tester: Tester) -> None:
         exemplars = exemplar_set(best, picture)
