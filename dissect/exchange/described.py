@@ -107,7 +107,7 @@ def _captioner(found: ReportDescription) -> list[tuple[str, str, str]]:
 
 def world_words(found: ReportDescription) -> str:
     """What the captioner knows, as a warning; nothing where its card does not say."""
-    return f"Its captioner only knows {found.world}: of anything else the description is a guess." if found.world else ""
+    return f"Its captioner only knows {found.world}. Of anything else the description is a guess." if found.world else ""
 
 
 def layer_words(found: Mapping[str, Plain]) -> str:

@@ -184,7 +184,7 @@ def _lines(facts: Mapping[str, Plain]) -> list[str]:
     lines += [f"{count} without a description: {reason}" for reason, count in left_out.items()]
     lines += [_detection_line(facts)] + [_agreement_line(kind, found) for kind, found in _pairs(facts["agreement"]) if found["units"]]
     if facts["world"]:
-        lines.append(f"this captioner only knows {facts['world']}: of anything else its descriptions are guesses")
+        lines.append(f"this captioner only knows {facts['world']}")
     return lines
 
 
