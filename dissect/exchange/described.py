@@ -95,7 +95,7 @@ def _named(found: ReportDescription) -> list[tuple[str, str, str]]:
     lines = []
     for kind, agrees in found.names.items():
         what = "the unit's concept" if kind == "concept" else "a concept of the unit's formula"
-        share = f"; so do {percent(found.chance[kind])} of the other units' descriptions" if kind in found.chance else ""
+        share = f"; {percent(found.chance[kind])} of the other units' descriptions do" if kind in found.chance else ""
         lines.append(("agreement", f"agrees with the {kind}", f"its words {'name' if agrees else 'do not name'} {what}{share}"))
     return lines
 

@@ -48,7 +48,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("data", "more"), [("coco-instances", {}), ("camvid", {"split": "val", "limit": 60})], ids=["coco", "camvid"])
+@pytest.mark.parametrize(("data", "more"), [("coco-instances", {}), ("camvid", {"split": "val", "limit": 30})], ids=["coco", "camvid"])
 def test_units_of_a_trained_network_are_described_on_photographs(
     desk: Desk, card: Path, tmp_path: Path, data: str, more: dict[str, object]
 ) -> None:
