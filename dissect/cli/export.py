@@ -25,14 +25,15 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="html, csv, jsonl, parquet; netdissect, milan, clip-dissect (published columns); milannotations (exemplars with masks, and "
+            help="html, csv, jsonl, parquet; netdissect, milan, clip-dissect (published columns); milannotations (exemplars, masks and "
             "descriptions); neuronpedia; model-card.",
         ),
     ] = "html",
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Folder (html, milannotations, neuronpedia) or file to write; - is stdout (tables but parquet; model-card)."
+            "--output", "-o",
+            help="Folder (html, milannotations, neuronpedia) or file to write; - is stdout (tables but parquet; model-card).",
         ),
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Only this layer (netdissect, milan, clip-dissect).")] = None,
