@@ -4,8 +4,9 @@
     score(d)     = log p(d | E) - lambda log p(d)
 
 and the description is the candidate of highest score. log p sums tokens and the end, in nats, without length normalisation. log p(d) is
-that of a causal language model (the score is then LM-penalised, not PMI), or the log of the mean of p(d | E_u) over units, or there is
-none. Exemplars whose mask is empty show nothing of the unit and are left out. Letters: U units, k exemplars, C candidates.
+that of a causal language model (the score is then LM-penalised, not PMI), or the log of the mean of p(d | E_u) over units (a sample of
+them where units have candidates of their own), or there is none. Exemplars whose mask is empty show nothing of the unit and are left out.
+Letters: U units, k exemplars, C candidates.
 Source: Hernandez et al. 2022, eq. 3, with another model in the place of theirs.
 """
 
@@ -35,6 +36,8 @@ VERSION = 1
 """Raised when a change here changes descriptions; part of the facts."""
 PROPOSED = 5
 """Texts a picture for which a captioner is asked."""
+MARGINAL_UNITS = 16
+"""Units over which the mean is taken where every unit has candidates of its own; where all share a list, it is over all units."""
 LM_PENALISED, PMI, PLAIN = "LM-penalised", "PMI", "log p(d|E)"
 CAPTIONER, VOCABULARY = "captioner", "vocabulary"
 NO_PRIOR, MARGINAL, LM = "none", "marginal", "lm:"
@@ -82,16 +85,23 @@ class VisionLanguageDescriber:
         Raises:
             UsageError: another strategy, or `rerank` without a prior.
         """
-        self._refuse(decoding)
+        self.check(decoding)
         units = [unit for unit in range(len(exemplars)) if exemplars.reason(unit) is None]
-        candidates, scores = self._scored(exemplars, units, decoding, progress)
         described: list[tuple[Description, ...]] = [() for _ in range(len(exemplars))]
-        for unit, log_p_given, log_p in zip(units, scores, self._log_p(units, candidates, scores), strict=True):
-            described[unit] = self._best(candidates[unit], log_p_given, log_p, decoding)
-        progress.done()
+        if units:
+            candidates, scores = self._asked(exemplars, units, decoding, progress)
+            known = self._known(exemplars, units, candidates, scores, progress)
+            for unit, texts, given in zip(units, candidates, scores, strict=True):
+                log_p = None if known is None else np.array([known[text] for text in texts])
+                described[unit] = self._best(texts, given, log_p, decoding)
         return described
 
-    def _refuse(self, decoding: Decoding) -> None:
+    def check(self, decoding: Decoding) -> None:
+        """Refuse a decoding that this describer cannot do.
+
+        Raises:
+            UsageError: another strategy than `greedy`, `beam` and `rerank`, or `rerank` without a prior.
+        """
         if decoding.strategy not in ("greedy", "beam", "rerank"):
             raise NotSupportedError(
                 f"decoding by {decoding.strategy} is not offered with {self.name}. Choose greedy or beam (by log p(d|E)), or rerank."
@@ -99,29 +109,48 @@ class VisionLanguageDescriber:
         if decoding.strategy == "rerank" and self._prior.kind == NO_PRIOR:
             raise UsageError("decoding by rerank needs log p(d). Give --prior lm:FOLDER or --prior marginal, or decode by beam.")
 
-    def _scored(
+    def _asked(
         self, exemplars: ExemplarSet, units: Sequence[int], decoding: Decoding, progress: Progress
-    ) -> tuple[dict[int, tuple[str, ...]], list[FloatArray]]:
-        """Candidates of each unit, and log p(d | E) of each. For the mean over units all units are asked about all candidates."""
-        shared = self._prior.kind == MARGINAL or self._fixed is not None
-        candidates: dict[int, tuple[str, ...]] = {}
+    ) -> tuple[list[tuple[str, ...]], list[FloatArray]]:
+        """Candidates of each unit, and log p(d | E) of each."""
+        candidates: list[tuple[str, ...]] = []
         scores: list[FloatArray] = []
-        if self._fixed is None:
-            progress.start("proposing descriptions" if shared else "describing", len(units), "unit")
-            for unit in units:
-                states = self._model.look(list(self._views(exemplars, unit)))
-                candidates[unit] = self._proposed(states, decoding)
-                if not shared:
-                    scores.append(self._given(states, candidates[unit]))
-                progress.advance(1)
-        if not shared:
-            return candidates, scores
-        every = self._fixed or tuple(dict.fromkeys(text for unit in units for text in candidates[unit]))
-        progress.start("describing", len(units), "unit")
+        progress.start("describe", len(units), "unit")
         for unit in units:
-            scores.append(self._given(self._model.look(list(self._views(exemplars, unit))), every))
+            states = self._model.look(list(self._views(exemplars, unit)))
+            candidates.append(self._proposed(states, decoding) if self._fixed is None else self._fixed)
+            scores.append(self._given(states, candidates[-1]))
             progress.advance(1)
-        return dict.fromkeys(units, every), scores
+        progress.done()
+        return candidates, scores
+
+    def _known(
+        self, exemplars: ExemplarSet, units: Sequence[int], candidates: Sequence[tuple[str, ...]], scores: Sequence[FloatArray],
+        progress: Progress,
+    ) -> dict[str, float] | None:  # fmt: skip
+        """log p(d) of every candidate; None without a prior."""
+        if self._prior.kind == NO_PRIOR:
+            return None
+        every = tuple(dict.fromkeys(text for texts in candidates for text in texts))
+        if self._prior.model is not None:
+            log_p = self._prior.model.log_p(every, self._model.opening)
+        elif self._fixed is not None:
+            log_p = marginal(np.stack(scores))
+        else:
+            log_p = marginal(np.stack(list(self._under_others(exemplars, units, every, progress))))
+        return dict(zip(every, log_p.tolist(), strict=True))
+
+    def _under_others(
+        self, exemplars: ExemplarSet, units: Sequence[int], texts: Sequence[str], progress: Progress
+    ) -> Iterator[FloatArray]:  # fmt: skip
+        """log p(d | E_u) of texts for a sample of the units, evenly over all."""
+        several = min(MARGINAL_UNITS, len(units))
+        progress.start("mean over units", several, "unit")
+        for place in range(several):
+            unit = units[place * len(units) // several]
+            yield self._given(self._model.look(list(self._views(exemplars, unit))), texts)
+            progress.advance(1)
+        progress.done()
 
     def _views(self, exemplars: ExemplarSet, unit: int) -> Iterator[Image.Image]:
         for rank in np.flatnonzero(exemplars.seen[unit]).tolist():
@@ -138,21 +167,6 @@ class VisionLanguageDescriber:
             return np.zeros(0, np.float64)
         mean: FloatArray = np.mean([self._model.log_p(state, texts) for state in states], axis=0)
         return mean
-
-    def _log_p(
-        self, units: Sequence[int], candidates: Mapping[int, tuple[str, ...]], scores: Sequence[FloatArray]
-    ) -> Iterator[FloatArray | None]:
-        """log p(d) of every unit's candidates; None without a prior."""
-        if self._prior.kind == MARGINAL and units:
-            mean = marginal(np.stack(scores))
-            yield from (mean for _ in units)
-            return
-        known: dict[str, float] = {}
-        if self._prior.model is not None:
-            every = list(dict.fromkeys(text for unit in units for text in candidates[unit]))
-            known = dict(zip(every, self._prior.model.log_p(every, self._model.opening).tolist(), strict=True))
-        for unit in units:
-            yield np.array([known[text] for text in candidates[unit]]) if self._prior.model is not None else None
 
     def _best(self, texts: Sequence[str], given: FloatArray, log_p: FloatArray | None, decoding: Decoding) -> tuple[Description, ...]:
         """The first `kept` candidates; equal scores keep the order of the candidates."""
@@ -201,6 +215,7 @@ def open_describer(
     saved = open_captioner(spec.removeprefix(PREFIX), device, trust)
     model = picture_model(saved, prompt)
     said: dict[str, Plain] = {"model": saved.kind, "weights": saved.weights, "files": saved.files, "prompt": prompt}
+    said["device"] = saved.device.type
     asked = _Prior(prior)
     if prior.startswith(LM):
         language = open_language_model(prior.removeprefix(LM).removeprefix(PREFIX), device, trust)

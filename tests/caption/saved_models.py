@@ -16,6 +16,7 @@ from dissect.caption.vl_files import hushed
 
 WORDS = ("a", "picture", "of", "red", "car", "tree", "sky", "the", "house", "green", "wheel", "dog")
 BERT = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[DEC]")
+BERT_NAMES = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
 PHRASES = ("red car", "tree", "the sky of the house", "a dog", "green wheel of a red car")
 SIDE = 16
 VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": SIDE, "patch_size": 8}
@@ -65,9 +66,10 @@ def save(folder: Path, module: Any, *parts: Any, dtype: torch.dtype = torch.floa
 def save_blip(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
     """BLIP for captions: ViT and a BERT-like decoder."""
     with hushed() as transformers:
-        text = {**TEXT, "encoder_hidden_size": 16, "vocab_size": 17, "bos_token_id": 4, "pad_token_id": 0, "eos_token_id": 2, "sep_token_id": 2}
+        ids = {"bos_token_id": 4, "pad_token_id": 0, "eos_token_id": 2, "sep_token_id": 2}
+        text = {**TEXT, **ids, "encoder_hidden_size": 16, "vocab_size": 17}
         config = transformers.BlipConfig(text_config=text, vision_config=VISION, projection_dim=8)
-        tokenizer = word_tokenizer(transformers, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]", bos_token="[DEC]")
+        tokenizer = word_tokenizer(transformers, **BERT_NAMES, bos_token="[DEC]")
         module = _spread(transformers.BlipForConditionalGeneration(config), seed)
         return save(folder, module, tokenizer, _square(transformers), dtype=dtype)
 
@@ -76,7 +78,7 @@ def save_git(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) ->
     """GIT: the picture's tokens before the text's."""
     with hushed() as transformers:
         config = transformers.GitConfig(vision_config=VISION, vocab_size=17, **TEXT, pad_token_id=0, bos_token_id=1, eos_token_id=2)
-        tokenizer = word_tokenizer(transformers, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", unk_token="[UNK]")
+        tokenizer = word_tokenizer(transformers, **BERT_NAMES)
         image = transformers.CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
         return save(folder, _spread(transformers.GitForCausalLM(config), seed), tokenizer, image, dtype=dtype)
 
@@ -85,9 +87,8 @@ def save_encoder_decoder(folder: Path, seed: int = 0, dtype: torch.dtype = torch
     """ViT and GPT-2 with cross-attention; its tokeniser has no pad token."""
     with hushed() as transformers:
         tokenizer = byte_tokenizer(transformers, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
-        writes = transformers.GPT2Config(
-            vocab_size=len(tokenizer), n_embd=12, n_layer=1, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0, add_cross_attention=True
-        )
+        sizes = {"n_embd": 12, "n_layer": 1, "n_head": 2, "n_positions": 64}
+        writes = transformers.GPT2Config(vocab_size=len(tokenizer), **sizes, bos_token_id=0, eos_token_id=0, add_cross_attention=True)
         config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(transformers.ViTConfig(**VISION), writes)
         config.decoder_start_token_id, config.eos_token_id = 0, 0
         module = _spread(transformers.VisionEncoderDecoderModel(config), seed)
@@ -101,7 +102,8 @@ def save_llava(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32, 
         special = ("<s>", "</s>", "<image>", "<pad>")
         tokenizer = byte_tokenizer(transformers, special, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
         tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-        text = {**TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": 160, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 3}
+        ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 3}
+        text = {**TEXT, **ids, "vocab_size": len(tokenizer), "max_position_embeddings": 160}
         config = transformers.LlavaConfig(
             vision_config=transformers.CLIPVisionConfig(**{**VISION, "num_hidden_layers": 2}), text_config=transformers.LlamaConfig(**text),
             image_token_id=2, vision_feature_layer=-1,
@@ -124,7 +126,8 @@ def save_gpt2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -
     """A language model without a pad token."""
     with hushed() as transformers:
         tokenizer = byte_tokenizer(transformers, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
-        config = transformers.GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0)
+        sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+        config = transformers.GPT2Config(vocab_size=len(tokenizer), **sizes, bos_token_id=0, eos_token_id=0)
         return save(folder, _spread(transformers.GPT2LMHeadModel(config), seed), tokenizer, dtype=dtype)
 
 
