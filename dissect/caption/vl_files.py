@@ -164,6 +164,17 @@ def _own_code(folder: Path, what: object) -> NetworkError:
     )
 
 
+def _refuse_own_code(transformers: Any, folder: Path, file: str, key: str) -> None:
+    """The library would take a plain tokeniser in the place of one it does not know, and the texts would be cut otherwise."""
+    try:
+        plain = json.loads((folder / file).read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError):
+        return  # absent, or reading it will fail in words
+    named = plain.get(key) if isinstance(plain, dict) and plain.get("auto_map") else None
+    if named is not None and not hasattr(transformers, str(named)):
+        raise _own_code(folder, named)
+
+
 def _refuse_without_weights(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise NotFoundError(f"{folder} holds no model.safetensors. Name the whole folder of save_pretrained.")
@@ -172,6 +183,7 @@ def _refuse_without_weights(folder: Path) -> None:
 def _tokenizer(transformers: Any, folder: Path) -> Any:
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise NotFoundError(f"{folder} holds no tokenizer ({', '.join(TOKENIZERS[:4])} ...). Save it there with tokenizer.save_pretrained.")
+    _refuse_own_code(transformers, folder, "tokenizer_config.json", "tokenizer_class")
     load = transformers.AutoTokenizer.from_pretrained
     return _loaded(load, folder, f"the tokenizer in {folder}", "tokenizer.save_pretrained")
 
@@ -182,6 +194,8 @@ def _processor(transformers: Any, folder: Path, kind: str) -> Any:
             f"{folder} holds no image processor ({' or '.join(PROCESSORS)}), so nothing says how it sees pictures. "
             "Save it there with processor.save_pretrained."
         )
+    _refuse_own_code(transformers, folder, PROCESSORS[0], "image_processor_type")
+    _refuse_own_code(transformers, folder, PROCESSORS[1], "processor_class")
     auto = transformers.AutoProcessor if joint_processor(kind) else transformers.AutoImageProcessor
     processor = _loaded(auto.from_pretrained, folder, f"the image processor in {folder}", "processor.save_pretrained")
     if joint_processor(kind) and not hasattr(processor, "image_processor"):

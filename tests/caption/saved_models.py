@@ -32,8 +32,8 @@ def word_tokenizer(transformers: Any, special: tuple[str, ...] = BERT, **names: 
 
 
 def byte_tokenizer(transformers: Any, special: tuple[str, ...] = ("<|endoftext|>",), **names: str) -> Any:
-    """Bytes with a few merges, as GPT-2's: a word after a space is another token, and there is no pad token."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    """Bytes (those of plain text) with a few merges, as GPT-2's: a word after a space is another token; there need be no pad token."""
+    alphabet = [*map(chr, range(33, 127)), "Ġ", "Ċ"]
     merges = [("c", "a"), ("ca", "r"), ("Ġ", "car"), ("t", "r"), ("Ġ", "tr"), ("r", "e"), ("re", "d")]
     tokens = [*special, *alphabet, *("".join(pair) for pair in merges)]
     made = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))

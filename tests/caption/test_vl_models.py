@@ -149,7 +149,7 @@ def test_a_model_without_a_form_of_conversation_continues_the_prompt(tmp_path: P
 def test_what_is_too_long_or_nothing_is_refused_by_name(saved_models: dict[str, Path]) -> None:
     model = opened(saved_models["blip"])
     state = model.look(pictures(1))[0]
-    with pytest.raises(UsageError, match="'red red red.*40 tokens after 1 others.*takes 32"):
+    with pytest.raises(UsageError, match=r"'red red red.*40 tokens after 1 others.*takes 32"):
         model.log_p(state, ["tree", " ".join(["red"] * 40)])
     with pytest.raises(UsageError, match="has no token"):
         model.log_p(state, [" "])
