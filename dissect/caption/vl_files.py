@@ -211,6 +211,8 @@ def _loaded(load: Callable[..., Any], folder: Path, what: str, remedy: str) -> A
     except Exception as error:  # anything may be in there
         if "trust_remote_code" in str(error):
             raise _own_code(folder, None) from error
+        if isinstance(error, ImportError):  # the library says which package, and how to install it
+            raise NetworkError(f"{what} needs a package that is not there: {' '.join(str(error).split())[:200]}") from error
         raise NetworkError(f"{what} cannot be read ({_line(error)}). Save it again with {remedy}.") from error
 
 

@@ -5,8 +5,8 @@
     image-text-to-text               (LLaVA, SmolVLM, Idefics, Qwen-VL ...) the same, with the prompt as a question in the model's own form
 
 Where picture and text are one sequence, the part before the texts goes through the network once a picture, and the texts follow it. That
-is compared with the plain way, one text at a time and whole, the first time a model is asked; a model that does not agree with itself is
-then asked in the plain way only.
+is compared with the plain way, one text at a time and whole, the first time a model is asked. Where the two differ the plain way is taken,
+if no word in it sees those after it; else the model is refused.
 Letters: B texts, L tokens of the longest, P tokens before them, V vocabulary.
 """
 
@@ -194,6 +194,7 @@ class _Joint(ABC):
         text = saved.config.get_text_config(decoder=True)
         self.saved, self._anchor = saved, before
         self.text = TextSide(saved.name, saved.tokenizer, start, end_tokens(saved), token_limit(saved.config), int(text.vocab_size))
+        self._typed = int(saved.kind == "paligemma")  # there a text's tokens are of type 1, and 0 elsewhere
         self._follows: bool | None = None
         """Whether texts may follow a picture that went through before; None until tried."""
 
@@ -224,13 +225,30 @@ class _Joint(ABC):
         return found
 
     def _agrees(self, state: dict[str, torch.Tensor], rows: Sequence[Row]) -> bool:
+        """Whether both ways to ask give the same.
+
+        Raises:
+            NetworkError: they do not, and neither can be trusted.
+        """
+        with asking(self.saved.name), hushed():
+            plain = self._plain(state, rows)
         try:
             with asking(self.saved.name), hushed():
-                following = self._following(state, rows)
+                if np.abs(self._following(state, rows) - plain).max() < AGREE:
+                    return True
         except NetworkError:
-            return False
+            pass  # it keeps nothing that texts could follow
         with asking(self.saved.name), hushed():
-            return bool(np.abs(following - self._plain(state, rows)).max() < AGREE)
+            if not self._one_way(state, rows[0][0]):
+                raise NetworkError(f"{self.saved.name} is a {self.saved.kind} whose words see those after them; such models give no log p.")
+        return False
+
+    def _one_way(self, state: dict[str, torch.Tensor], token: int) -> bool:
+        """Whether what is read before and after a token stays when another follows."""
+        ends = self.text.ends[0]
+        pairs = [torch.tensor([[token, last]], device=self.saved.device) for last in (token, ends)]
+        first, second = (self.saved.module(**_longer(state, pair, self._typed), use_cache=False).logits[0, -3:-1].float() for pair in pairs)
+        return float((torch.log_softmax(first, 1) - torch.log_softmax(second, 1)).abs().max()) < AGREE
 
     def _following(self, state: dict[str, torch.Tensor], rows: Sequence[Row]) -> FloatArray:
         """The picture once, then the texts."""
@@ -250,7 +268,7 @@ class _Joint(ABC):
         """Picture and text at once, one text at a time."""
 
         def score(tokens: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = self.saved.module(**_longer(state, tokens.to(self.saved.device)), use_cache=False).logits
+            logits: torch.Tensor = self.saved.module(**_longer(state, tokens.to(self.saved.device), self._typed), use_cache=False).logits
             return logits[:, -tokens.shape[1] - 1 :]
 
         return log_p_of_rows(score, rows, self.text.ends, self.text.pad, together=1)
@@ -292,8 +310,9 @@ class Answering(_Joint):
         self._question = prompt
         self._talks = bool(getattr(saved.processor, "chat_template", None))
         with asking(saved.name), hushed():
-            before = self._rendered(saved)
-        super().__init__(saved, (), before)
+            self._asked = self._rendered(saved)
+        closing = "\n" if saved.kind == "paligemma" and not self._talks else ""  # its processor ends the question so
+        super().__init__(saved, (), self._asked + closing)
 
     def _rendered(self, saved: Saved) -> str:
         """All that comes before a description, as text."""
@@ -313,8 +332,8 @@ class Answering(_Joint):
                 self._talk(picture), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
             )
         else:
-            given = processor(images=picture, text=self._anchor, return_tensors="pt")
-        return {name: value.to(self.saved.device) for name, value in given.items() if isinstance(value, torch.Tensor)}
+            given = processor(images=picture, text=self._asked, return_tensors="pt")
+        return {name: value.to(self.saved.device) for name, value in given.items() if isinstance(value, torch.Tensor) and name != "labels"}
 
 
 def _pixels(saved: Saved, pictures: Sequence[Image.Image]) -> torch.Tensor:
@@ -323,12 +342,12 @@ def _pixels(saved: Saved, pictures: Sequence[Image.Image]) -> torch.Tensor:
     return pixels
 
 
-def _longer(state: dict[str, torch.Tensor], tokens: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What goes in for a picture and one text (1, L): the mask goes on with 1, kinds of tokens go on as text (0)."""
+def _longer(state: dict[str, torch.Tensor], tokens: torch.Tensor, typed: int) -> dict[str, torch.Tensor]:
+    """What goes in for a picture and one text (1, L): the mask goes on with 1, the types of tokens with that of a text."""
     longer = dict(state)
     for name, value in state.items():
         if name.endswith(("input_ids", "attention_mask", "token_type_ids")) and value.shape == state["input_ids"].shape:
-            more = tokens if name == "input_ids" else torch.full_like(tokens, int(name == "attention_mask"))
+            more = tokens if name == "input_ids" else torch.full_like(tokens, 1 if name == "attention_mask" else typed)
             longer[name] = torch.cat([value, more.to(value.dtype)], dim=1)
     return longer
 

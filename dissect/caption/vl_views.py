@@ -50,8 +50,8 @@ def shown(picture: Image.Image, mask: BoolArray, view: VlView) -> Image.Image:
 
 def box(mask: BoolArray) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) around a mask with a pixel, with the margin and at least the least size, inside the picture."""
-    top, bottom = _span(mask.any(axis=1))
-    left, right = _span(mask.any(axis=0))
+    top, bottom = _span(np.atleast_1d(mask.any(axis=1)))
+    left, right = _span(np.atleast_1d(mask.any(axis=0)))
     return left, top, right, bottom
 
 

@@ -23,10 +23,10 @@ VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "n
 TEXT = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 32}
 
 
-def word_tokenizer(transformers: Any, special: tuple[str, ...] = BERT, **names: str) -> Any:
+def word_tokenizer(transformers: Any, **names: str) -> Any:
     """Whole words, as BERT's for words it knows."""
-    table = {word: number for number, word in enumerate((*special, *WORDS))}
-    made = Tokenizer(models.WordLevel(table, unk_token=special[3]))
+    table = {word: number for number, word in enumerate((*BERT, *WORDS))}
+    made = Tokenizer(models.WordLevel(table, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     return transformers.PreTrainedTokenizerFast(tokenizer_object=made, **names)
 
@@ -120,6 +120,24 @@ def save_llava(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32, 
         module = _spread(transformers.LlavaForConditionalGeneration(config), seed)
         module.generation_config.eos_token_id = [1, 3]
         return save(folder, module, processor, dtype=dtype)
+
+
+def save_paligemma(folder: Path) -> Path:
+    """PaliGemma: picture and question see each other both ways, the text after them does not."""
+    with hushed() as transformers:
+        special = ("<bos>", "<eos>", "<image>", "<pad>")
+        tokenizer = byte_tokenizer(transformers, special, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>")
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+        ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 3}
+        text = {**TEXT, **ids, "model_type": "gemma", "vocab_size": 2000, "num_key_value_heads": 1, "head_dim": 8}
+        sees = {**VISION, "model_type": "siglip_vision_model", "projection_dim": 16, "vision_use_head": False}
+        config = transformers.PaliGemmaConfig(
+            image_token_index=2, vision_config=sees, text_config={**text, "max_position_embeddings": 160}, projection_dim=16, hidden_size=16
+        )
+        image = transformers.SiglipImageProcessor(size={"height": SIDE, "width": SIDE})
+        image.image_seq_length = (SIDE // 8) ** 2
+        module = _spread(transformers.PaliGemmaForConditionalGeneration(config), 0)
+        return save(folder, module, transformers.PaliGemmaProcessor(image, tokenizer))
 
 
 def save_gpt2(folder: Path, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:

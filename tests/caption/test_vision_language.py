@@ -163,7 +163,7 @@ def test_strategies_that_are_not_offered_say_which_are(saved_models: dict[str, P
     describer = open_describer(f"transformers:{saved_models['blip']}", device="cpu")
     for strategy in ("sample", "stepwise"):
         with pytest.raises(NotSupportedError, match=f"decoding by {strategy} is not offered .*rerank"):
-            describer.describe(exemplar_set(), dataclasses.replace(BEAM, strategy=strategy), Quiet())  # type: ignore[arg-type]
+            describer.describe(exemplar_set(), dataclasses.replace(BEAM, strategy=strategy), Quiet())
     with pytest.raises(UsageError, match="--prior lm:FOLDER or --prior marginal, or decode by beam"):
         describer.describe(exemplar_set(), RERANK, Quiet())
 

@@ -16,7 +16,7 @@ from PIL import Image
 from dissect.caption.vl_files import hushed, open_captioner
 from dissect.caption.vl_models import PictureModel, picture_model
 from dissect.errors import NetworkError, UsageError
-from tests.caption.saved_models import CAPTIONERS, PHRASES, pictures, save_llava
+from tests.caption.saved_models import CAPTIONERS, PHRASES, pictures, save_llava, save_paligemma
 
 KINDS = tuple(CAPTIONERS)
 few = hypothesis.settings(max_examples=15)
@@ -39,7 +39,7 @@ def plain_log_p(model: Any, picture: Image.Image, text: str, prompt: str = "") -
         if saved.kind == "llava":
             question = prompt or "Describe what is shown here in a few words."
             given = saved.processor(images=picture, text=f"USER: <image>\n{question} ASSISTANT:", return_tensors="pt")
-            tokens, ends = tokenizer(f" {text}", add_special_tokens=False)["input_ids"], (1, 3)
+            tokens, ends = tokenizer(f" {text}", add_special_tokens=False)["input_ids"], [1, 3]
             start = [0, *given["input_ids"][0].tolist()]
             pixels = given["pixel_values"]
         else:
@@ -47,14 +47,14 @@ def plain_log_p(model: Any, picture: Image.Image, text: str, prompt: str = "") -
             start += tokenizer(prompt, add_special_tokens=False)["input_ids"] if prompt else []
             glued = f" {text}" if prompt and saved.kind == "vision-encoder-decoder" else text
             tokens = tokenizer(glued, add_special_tokens=False)["input_ids"]
-            ends = (0,) if saved.kind == "vision-encoder-decoder" else (2,)
+            ends = [0] if saved.kind == "vision-encoder-decoder" else [2]
             pixels = saved.processor(images=picture, return_tensors="pt")["pixel_values"]
         name = "decoder_input_ids" if saved.kind == "vision-encoder-decoder" else "input_ids"
         total = 0.0
         for place in range(len(tokens) + 1):
             logits = module(pixel_values=pixels, **{name: torch.tensor([start + tokens[:place]])}).logits[0, -1].double()
             p = torch.exp(logits - logits.max()) / torch.exp(logits - logits.max()).sum()
-            total += float(torch.log(p[tokens[place]] if place < len(tokens) else p[list(ends)].sum()))
+            total += float(torch.log(p[tokens[place]] if place < len(tokens) else p[ends].sum()))
     return total
 
 
@@ -138,6 +138,19 @@ def test_a_model_that_does_not_agree_with_itself_is_asked_plainly(saved_models: 
     state = odd.look(pictures(1))[0]
     assert odd.log_p(state, PHRASES) == pytest.approx(honest.log_p(state, PHRASES), abs=1e-4) and odd._follows is False
     assert honest._follows is True  # type: ignore[attr-defined]
+
+
+def test_a_model_whose_question_is_read_both_ways(tmp_path: Path) -> None:
+    """PaliGemma's texts are typed apart from its question; taken for a part of it they would see what follows, and are refused."""
+    model: Any = picture_model(open_captioner(str(save_paligemma(tmp_path)), "cpu"), "a picture of")
+    state = model.look(pictures(1))[0]
+    found = model.log_p(state, PHRASES)
+    assert model._follows is True
+    model._follows = False
+    assert model.log_p(state, PHRASES) == pytest.approx(found, abs=1e-3)
+    model._follows, model._typed = None, 0
+    with pytest.raises(NetworkError, match="is a paligemma whose words see those after them"):
+        model.log_p(state, PHRASES)
 
 
 def test_a_model_without_a_form_of_conversation_continues_the_prompt(tmp_path: Path) -> None:

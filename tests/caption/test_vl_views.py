@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from dissect.caption.vl_views import BRIGHT, DARK, GREY, VIEWS, box, shown
+from dissect.caption.vl_views import BRIGHT, DARK, GREY, VIEWS, BoolArray, box, shown
 from dissect.errors import ShapeError, UsageError
 
 
@@ -22,14 +22,14 @@ masks = st.builds(
 )  # fmt: skip
 
 
-def _mask(height: int, width: int, seed: int, share: float, row: int, column: int) -> np.ndarray:  # type: ignore[type-arg]
+def _mask(height: int, width: int, seed: int, share: float, row: int, column: int) -> BoolArray:
     mask = np.random.default_rng(seed).random((height, width)) < share**3
     mask[row % height, column % width] = True
     return mask
 
 
 @given(masks)
-def test_masked_keeps_the_region_and_greys_the_rest(mask: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_masked_keeps_the_region_and_greys_the_rest(mask: BoolArray) -> None:
     image = picture(*mask.shape)
     seen = np.asarray(shown(image, mask, "masked"))
     assert seen.shape == (*mask.shape, 3)
@@ -37,7 +37,7 @@ def test_masked_keeps_the_region_and_greys_the_rest(mask: np.ndarray) -> None:  
 
 
 @given(masks)
-def test_the_box_holds_the_mask_and_is_no_smaller_than_a_quarter(mask: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_box_holds_the_mask_and_is_no_smaller_than_a_quarter(mask: BoolArray) -> None:
     left, top, right, bottom = box(mask)
     assert 0 <= left < right <= mask.shape[1] and 0 <= top < bottom <= mask.shape[0]
     assert mask[top:bottom, left:right].sum() == mask.sum()
@@ -53,7 +53,7 @@ def test_a_crop_has_a_margin_of_a_tenth_on_each_side() -> None:
 
 
 @given(masks)
-def test_outlined_leaves_the_region_alone_and_draws_around_it(mask: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_outlined_leaves_the_region_alone_and_draws_around_it(mask: BoolArray) -> None:
     image = picture(*mask.shape)
     before, seen = np.asarray(image), np.asarray(shown(image, mask, "outlined"))
     height, width = mask.shape
