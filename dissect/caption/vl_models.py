@@ -1,36 +1,30 @@
 """Models that see one picture at a time and write: log p(text | picture), and texts they propose themselves.
 
-    BLIP, vision-encoder-decoders    look at a picture once and give its states; every text is then read beside those
+    BLIP, vision-encoder-decoders    look at a picture once and give its states; texts are read beside those
     GIT                              picture and text are one sequence; the prompt opens the text
     image-text-to-text               (LLaVA, SmolVLM, Idefics, Qwen-VL ...) the same, with the prompt as a question in the model's own form
 
-Where picture and text are one sequence, the part before the texts goes through the network once a picture, and the texts follow it. That
-is compared with the plain way, one text at a time and whole, the first time a model is asked. Where the two differ the plain way is taken,
-if no word in it sees those after it; else the model is refused.
-Letters: B texts, L tokens of the longest, P tokens before them, V vocabulary.
+Letters: T states of a picture, D numbers of each, P tokens before a text, L tokens of a text, V vocabulary.
 """
 
 from __future__ import annotations
 
-import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from PIL import Image
 
+from dissect.caption.vl_asking import Asked
 from dissect.caption.vl_files import Saved, asking, end_tokens, hushed, token_limit
-from dissect.caption.vl_text import FloatArray, Row, TextSide, log_p_of_rows
+from dissect.caption.vl_text import FloatArray, Row, TextSide
 from dissect.errors import CheckpointError, NetworkError, UsageError
 
 QUESTION = "Describe what is shown here in a few words."
 """Asked of a model that answers questions, unless told otherwise."""
 PICTURES = 8
 """Pictures a pass, where they can go together."""
-AGREE = 1e-3
-"""Nats by which the two ways to ask may differ; float32 differs by less than a tenth of it."""
 
 
 class PictureModel(Protocol):
@@ -77,13 +71,13 @@ def picture_model(saved: Saved, prompt: str | None = None) -> PictureModel:
     return Answering(saved, QUESTION if prompt is None else prompt)
 
 
-class _Looking(ABC):
+class _Looking(Asked):
     """What models with an encoder for pictures and a decoder for text share: states (T, D) of a picture, and texts beside them."""
 
     def __init__(self, saved: Saved, writes: Any, prompt: str, start: int, ends: Row) -> None:
         """writes: the configuration of the part that writes."""
         limit = token_limit(writes)
-        self.saved, self.opening = saved, prompt
+        self.saved, self.opening, self._anchor = saved, prompt, prompt
         self.text = TextSide(saved.name, saved.tokenizer, (start,), ends, limit, int(writes.vocab_size))
         self._before = (start, *(self.text.cut(prompt) if prompt else ()))
         if limit is not None and len(self._before) >= limit:
@@ -98,18 +92,20 @@ class _Looking(ABC):
                 states += list(self._encode(pixels))
         return states
 
-    def log_p(self, state: torch.Tensor, texts: Sequence[str]) -> FloatArray:
-        """See `PictureModel`."""
-        rows = self.text.rows(self.opening, texts, len(self._before))
+    def _used(self, state: torch.Tensor) -> int:
+        return len(self._before)
 
-        def score(tokens: torch.Tensor) -> torch.Tensor:
-            before = torch.tensor(self._before).expand(len(tokens), -1)
-            whole = torch.cat([before, tokens], dim=1).to(self.saved.device)
-            logits = self._decode(whole, state.expand(len(tokens), *state.shape))
-            return logits[:, len(self._before) - 1 :]
+    def _begin(self, state: torch.Tensor) -> Any:
+        return self._decode(torch.tensor([self._before], device=self.saved.device), state[None], None)
 
-        with asking(self.saved.name):
-            return log_p_of_rows(score, rows, self.text.ends, self.text.pad)
+    def _go_on(self, state: torch.Tensor, tokens: torch.Tensor, memory: Any) -> torch.Tensor:
+        logits: torch.Tensor = self._decode(tokens, state.expand(len(tokens), *state.shape), memory).logits
+        return logits
+
+    def _whole(self, state: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        before = torch.tensor([self._before], device=self.saved.device)
+        logits: torch.Tensor = self._decode(torch.cat([before, tokens], dim=1), state[None], None).logits
+        return logits
 
     def propose(self, states: Sequence[torch.Tensor], count: int, length: int) -> list[list[str]]:
         """See `PictureModel`."""
@@ -127,7 +123,7 @@ class _Looking(ABC):
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor: ...
 
     @abstractmethod
-    def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor: ...
+    def _decode(self, tokens: torch.Tensor, states: torch.Tensor, memory: Any) -> Any: ...
 
     @abstractmethod
     def _generate(self, tokens: torch.Tensor, states: torch.Tensor, search: dict[str, Any]) -> torch.Tensor: ...
@@ -146,9 +142,8 @@ class Blip(_Looking):
         states: torch.Tensor = self.saved.module.vision_model(pixel_values=pixels).last_hidden_state
         return states
 
-    def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.saved.module.text_decoder(input_ids=tokens, encoder_hidden_states=states, use_cache=False).logits
-        return logits
+    def _decode(self, tokens: torch.Tensor, states: torch.Tensor, memory: Any) -> Any:
+        return self.saved.module.text_decoder(input_ids=tokens, encoder_hidden_states=states, past_key_values=memory, use_cache=True)
 
     def _generate(self, tokens: torch.Tensor, states: torch.Tensor, search: dict[str, Any]) -> torch.Tensor:
         seen = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
@@ -173,9 +168,8 @@ class EncoderDecoder(_Looking):
         states: torch.Tensor = self.saved.module.encoder(pixel_values=pixels).last_hidden_state
         return states
 
-    def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.saved.module(decoder_input_ids=tokens, encoder_outputs=(states,), use_cache=False).logits
-        return logits
+    def _decode(self, tokens: torch.Tensor, states: torch.Tensor, memory: Any) -> Any:
+        return self.saved.module(decoder_input_ids=tokens, encoder_outputs=(states,), past_key_values=memory, use_cache=True)
 
     def _generate(self, tokens: torch.Tensor, states: torch.Tensor, search: dict[str, Any]) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutput
@@ -185,37 +179,25 @@ class EncoderDecoder(_Looking):
         return rows
 
 
-class _Joint(ABC):
+class _Joint(Asked):
     """What models share that take picture and text as one sequence. A picture's state is what goes in before the texts."""
-
-    opening = ""
 
     def __init__(self, saved: Saved, start: Row, before: str) -> None:
         text = saved.config.get_text_config(decoder=True)
         self.saved, self._anchor = saved, before
         self.text = TextSide(saved.name, saved.tokenizer, start, end_tokens(saved), token_limit(saved.config), int(text.vocab_size))
         self._typed = int(saved.kind == "paligemma")  # there a text's tokens are of type 1, and 0 elsewhere
-        self._follows: bool | None = None
-        """Whether texts may follow a picture that went through before; None until tried."""
 
     def look(self, pictures: Sequence[Image.Image]) -> list[dict[str, torch.Tensor]]:
         """See `PictureModel`."""
         with asking(self.saved.name), hushed():
             return [self._inputs(picture) for picture in pictures]
 
-    def log_p(self, state: dict[str, torch.Tensor], texts: Sequence[str]) -> FloatArray:
-        """See `PictureModel`."""
-        rows = self.text.rows(self._anchor, texts, int(state["input_ids"].shape[1]))
-        if self._follows is None and rows:
-            self._follows = self._agrees(state, rows[:2])
-        with asking(self.saved.name), hushed():
-            return self._following(state, rows) if self._follows else self._plain(state, rows)
-
     def propose(self, states: Sequence[dict[str, torch.Tensor]], count: int, length: int) -> list[list[str]]:
         """See `PictureModel`."""
         found: list[list[str]] = []
         for state in states:
-            used = int(state["input_ids"].shape[1])
+            used = self._used(state)
             room = length if self.text.limit is None else min(length, self.text.limit - used)
             if room < 1:
                 raise UsageError(f"the picture and the prompt have {used} tokens, and {self.saved.name} takes {self.text.limit}.")
@@ -224,54 +206,20 @@ class _Joint(ABC):
             found += _texts(self.text, rows[:, used:].tolist(), count, self._anchor, used)
         return found
 
-    def _agrees(self, state: dict[str, torch.Tensor], rows: Sequence[Row]) -> bool:
-        """Whether both ways to ask give the same.
+    def _used(self, state: dict[str, torch.Tensor]) -> int:
+        return int(state["input_ids"].shape[1])
 
-        Raises:
-            NetworkError: they do not, and neither can be trusted.
-        """
-        with asking(self.saved.name), hushed():
-            plain = self._plain(state, rows)
-        try:
-            with asking(self.saved.name), hushed():
-                if np.abs(self._following(state, rows) - plain).max() < AGREE:
-                    return True
-        except NetworkError:
-            pass  # it keeps nothing that texts could follow
-        with asking(self.saved.name), hushed():
-            if not self._one_way(state, rows[0][0]):
-                raise NetworkError(f"{self.saved.name} is a {self.saved.kind} whose words see those after them; such models give no log p.")
-        return False
+    def _begin(self, state: dict[str, torch.Tensor]) -> Any:
+        return self.saved.module(**state, use_cache=True)
 
-    def _one_way(self, state: dict[str, torch.Tensor], token: int) -> bool:
-        """Whether what is read before and after a token stays when another follows."""
-        ends = self.text.ends[0]
-        pairs = [torch.tensor([[token, last]], device=self.saved.device) for last in (token, ends)]
-        first, second = (self.saved.module(**_longer(state, pair, self._typed), use_cache=False).logits[0, -3:-1].float() for pair in pairs)
-        return float((torch.log_softmax(first, 1) - torch.log_softmax(second, 1)).abs().max()) < AGREE
+    def _go_on(self, state: dict[str, torch.Tensor], tokens: torch.Tensor, memory: Any) -> torch.Tensor:
+        places = self._places(tokens, self._used(state))
+        logits: torch.Tensor = self.saved.module(input_ids=tokens, past_key_values=memory, use_cache=True, **places).logits
+        return logits
 
-    def _following(self, state: dict[str, torch.Tensor], rows: Sequence[Row]) -> FloatArray:
-        """The picture once, then the texts."""
-        module, device = self.saved.module, self.saved.device
-        first = module(**state, use_cache=True)
-        used = int(state["input_ids"].shape[1])
-
-        def score(tokens: torch.Tensor) -> torch.Tensor:
-            memory = copy.deepcopy(first.past_key_values)
-            memory.batch_repeat_interleave(len(tokens))
-            after = module(input_ids=tokens.to(device), past_key_values=memory, use_cache=True, **self._places(tokens, used)).logits
-            return torch.cat([first.logits[:, -1:].expand(len(tokens), 1, -1), after], dim=1)
-
-        return log_p_of_rows(score, rows, self.text.ends, self.text.pad)
-
-    def _plain(self, state: dict[str, torch.Tensor], rows: Sequence[Row]) -> FloatArray:
-        """Picture and text at once, one text at a time."""
-
-        def score(tokens: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = self.saved.module(**_longer(state, tokens.to(self.saved.device), self._typed), use_cache=False).logits
-            return logits[:, -tokens.shape[1] - 1 :]
-
-        return log_p_of_rows(score, rows, self.text.ends, self.text.pad, together=1)
+    def _whole(self, state: dict[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.saved.module(**_longer(state, tokens, self._typed), use_cache=False).logits
+        return logits
 
     def _places(self, tokens: torch.Tensor, used: int) -> dict[str, torch.Tensor]:
         """Positions, for a model that does not count them itself."""

@@ -66,6 +66,7 @@ def test_log_p_equals_a_loop_over_tokens(saved_models: dict[str, Path], kind: st
         found = model.log_p(model.look([picture])[0], PHRASES)
         assert found == pytest.approx([plain_log_p(model, picture, text, prompt or "") for text in PHRASES], abs=1e-4)
         assert len(set(found.round(3).tolist())) == len(PHRASES)
+    assert model._follows is True  # type: ignore[attr-defined]
 
 
 @few
