@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from dissect.caption.decoding import Decoding, Description
-from dissect.caption.describer import Describer, ExemplarSet
+from dissect.caption.describer import ExemplarSet
 from dissect.caption.vl_candidates import concept_phrases, list_hash, pooled, read_phrases
 from dissect.caption.vl_files import PREFIX, hushed, open_captioner, open_language_model
 from dissect.caption.vl_models import PictureModel, picture_model
@@ -194,7 +194,7 @@ def open_describer(
     vocabulary: Sequence[str] = (),
     device: str = "auto",
     trust: bool = False,
-) -> Describer:
+) -> VisionLanguageDescriber:
     """A describer from a saved transformers model.
 
     spec: `transformers:FOLDER` or `transformers:ORG/NAME`. view: `masked`, `cropped` or `outlined`. prior: `none`, `marginal`, or

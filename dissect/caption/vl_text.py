@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +37,8 @@ class TextSide:
     ends: Row
     limit: int | None
     vocabulary: int
+    _cut_before: dict[tuple[str, str], Row] = field(default_factory=dict, repr=False, compare=False)
+    """Texts that were cut already: a list of candidates is asked about for every picture."""
 
     @property
     def pad(self) -> int:
@@ -64,6 +66,11 @@ class TextSide:
         Raises:
             UsageError: nothing is left of the text.
         """
+        if (before, text) not in self._cut_before:
+            self._cut_before[before, text] = self._after(before, text)
+        return self._cut_before[before, text]
+
+    def _after(self, before: str, text: str) -> Row:
         glue = "" if not before or before[-1].isspace() or before.endswith(tuple(self.tokenizer.all_special_tokens)) else " "
         first, whole = self.cut(before), self.cut(before + glue + text)
         row = whole[len(first) :] if whole[: len(first)] == first else self.cut(glue + text)

@@ -27,17 +27,26 @@ def register(app: typer.Typer) -> None:
 def caption(
     context: typer.Context,
     run: Annotated[str, typer.Argument(help="Number, fingerprint prefix or latest.")] = "latest",
-    captioner: Annotated[str, typer.Option(help="A captioner's name, or the path of its card (NAME.json).")] = "demo-captioner",
+    captioner: Annotated[str, typer.Option(help="A captioner's name or card (NAME.json), or transformers:FOLDER.")] = "demo-captioner",
     strategy: Annotated[
-        Literal["rerank", "beam", "greedy", "sample", "stepwise"], typer.Option(help="How descriptions are searched; rerank is PMI.")
-    ] = "rerank",
+        Literal["rerank", "beam", "greedy", "sample", "stepwise"] | None,
+        typer.Option(help="How descriptions are searched; rerank (by PMI) where something gives log p(d), else beam."),
+    ] = None,
     beam: Annotated[int, typer.Option(min=1, help="Descriptions kept while searching, or drawn by sample.")] = 50,
     weight: Annotated[
         float | None, typer.Option("--lambda", help="PMI = log p(d|E) - lambda log p(d); default: as chosen for the captioner.")
     ] = None,
     prior: Annotated[
-        Literal["lm", "marginal"], typer.Option(help="What gives log p(d): the language model, or the mean of p(d|E) over units.")
-    ] = "lm",
+        str | None,
+        typer.Option(help="What gives log p(d): lm, marginal (mean of p(d|E) over units); of transformers none, marginal or lm:FOLDER."),
+    ] = None,
+    view: Annotated[
+        Literal["masked", "cropped", "outlined"] | None, typer.Option(help="Of transformers: how exemplars are shown; default masked.")
+    ] = None,
+    candidates: Annotated[
+        str | None, typer.Option(help="Of transformers: captioner (what it writes itself), vocabulary (concept names), or a phrase file.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Of transformers: how descriptions begin, or the question to answer.")] = None,
     layers: Annotated[str, typer.Option(help="Only these layers: names or wildcards, separated by commas.")] = "",
     kept: Annotated[int, typer.Option(min=1, max=50, help="Descriptions kept a unit.")] = 5,
     exemplars_kept: Annotated[int, typer.Option("--count", min=1, max=1000, help="Exemplars a unit.")] = 15,
@@ -61,7 +70,7 @@ def caption(
     names = tuple(part.strip() for part in layers.split(",") if part.strip())
     request = CaptionRequest(
         captioner=captioner, strategy=strategy, beam=beam, weight=weight, prior=prior, layers=names, kept=kept, exemplars=exemplars_kept,
-        share=share, seed=seed,
+        share=share, seed=seed, view=view, candidates=candidates, prompt=prompt,
     )  # fmt: skip
     if exemplars is not None:
         _folder(state, exemplars, request, device, output, form)

@@ -14,7 +14,10 @@ PROFILES = {
     "compexp": "The rules of the program published with Compositional Explanations in 2020.",
     "imported": "Read from a published table; the rules are those of the program that made it.",
 }
-MEASURES = {"iou": "IoU", "auroc": "AUROC", "pmi": "PMI", "similarity": "similarity", "none": "no score"}
+MEASURES = {
+    "iou": "IoU", "auroc": "AUROC", "pmi": "PMI", "lm_penalised": "LM-penalised", "log_p_given": "log p(d|E)", "similarity": "similarity",
+    "none": "no score",
+}  # fmt: skip
 
 
 def score_anchor(run: ReportRun) -> str:

@@ -51,7 +51,7 @@ def caption_run(
     if record.state != "done":
         raise NotFoundError(f"run {record.id} is {record.state}. Finish it first with the command that began it.")
     layers = _layers(store, record, request.layers)
-    opened = open_captioner(request.captioner, request.prior, config, device)
+    opened = open_captioner(request.asked, config, device, lambda: _concepts(store, record))
     how = request.decoding(opened.length, opened.weight)
     opened.describer.check(how)
     work = _Work(store, config, record, request, opened, how, progress, workers)
@@ -60,6 +60,11 @@ def caption_run(
         work.describe(missing, probed)
     found = [each for each in store.layer_methods(record.id) if each.method == METHOD and each.layer in layers]
     return CaptionOutcome(record, tuple(found), tuple(name for name in layers if name not in missing))
+
+
+def _concepts(store: Store, record: RunRecord) -> list[str]:
+    """Names of the concepts of the run's data set."""
+    return [each.name for each in store.concepts(vocabulary=record.vocabulary)] if record.vocabulary else []
 
 
 def _layers(store: Store, record: RunRecord, patterns: Sequence[str]) -> list[str]:
@@ -109,7 +114,7 @@ class _Work:
     def _layer(self, layer: LayerProbe, best: Exemplars, picture: Callable[[int], Image.Image], tester: Tester) -> None:
         exemplars = exemplar_set(best, picture)
         texts = self.opened.describer.describe(exemplars, self.how, self.progress)
-        described = Described.of(texts, exemplars, self.opened.describer.name, self.opened.world, self.how)
+        described = Described.of(texts, exemplars, self.opened.describer.name, self.opened.world, self.how, self.opened.measure)
         tests = tester.layer(layer, described.first, best)
         done = LayerMethod(layer.layer.name, METHOD, self._marks[layer.layer.name], self._settings(), summary(described, tests))
         self.store.write_formulas(self.record.id, done, results(described, tests, self._settings(), tester.vocabulary), (METHOD,))

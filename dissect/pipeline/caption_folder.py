@@ -34,7 +34,7 @@ def caption_folder(config: Config, folder: Path, request: CaptionRequest, progre
     """
     names = _chosen(layer_names(folder), request.layers, folder)
     people = _people(folder)
-    opened = open_captioner(request.captioner, request.prior, config, device)
+    opened = open_captioner(request.asked, config, device)
     how = request.decoding(opened.length, opened.weight)
     opened.describer.check(how)
     rows: list[Row] = []

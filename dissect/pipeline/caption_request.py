@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dissect.caption.decoding import Decoding, Strategy
-from dissect.caption.trained import PriorKind
 from dissect.errors import UsageError
 from dissect.fingerprint import Plain
 from dissect.pipeline.caption_exemplars import Wanted
-from dissect.pipeline.captioners import SHIPPED
+from dissect.pipeline.captioners import SHIPPED, Asked
 from dissect.store import LayerMethod, RunRecord
 
 METHOD = "milan"
@@ -21,22 +20,27 @@ METHOD = "milan"
 class CaptionRequest:
     """How units are described.
 
-    captioner: a name, or the path of a captioner's card. strategy, beam, kept, seed: see `Decoding`. weight: lambda; None takes the
-    captioner's own. length: words at most; None likewise. prior: what gives log p(d), `lm` or `marginal`. layers: names or wildcards;
-    empty for all. exemplars: of a unit (k). share: of positions above the threshold of the exemplars' masks.
+    captioner: a name, the path of a captioner's card, or `transformers:FOLDER`. strategy, beam, kept, seed: see `Decoding`; strategy None
+    is `rerank` where something gives log p(d), else `beam`. weight: lambda; None takes the captioner's own. length: words at most; None
+    likewise. prior: what gives log p(d), `lm` or `marginal`; of a model of transformers `none`, `marginal` or `lm:FOLDER`; None is the
+    first of these. layers: names or wildcards; empty for all. exemplars: of a unit (k). share: of positions above the threshold of the
+    exemplars' masks. view, candidates, prompt: of a model of transformers, see `vision_language.open_describer`.
     """
 
     captioner: str = SHIPPED
-    strategy: Strategy = "rerank"
+    strategy: Strategy | None = None
     beam: int = 50
     weight: float | None = None
-    prior: PriorKind = "lm"
+    prior: str | None = None
     layers: tuple[str, ...] = ()
     kept: int = 5
     length: int | None = None
     exemplars: int = 15
     share: float = 0.01
     seed: int = 0
+    view: str | None = None
+    candidates: str | None = None
+    prompt: str | None = None
 
     def __post_init__(self) -> None:
         for name, most in (("exemplars", 1000), ("kept", 50)):
@@ -46,6 +50,16 @@ class CaptionRequest:
             raise UsageError(f"--share is {self.share}. Give the share of positions inside the masks, between 0 and 1; 0.01 is usual.")
         self.decoding(1, 0.0)
 
+    @property
+    def asked(self) -> Asked:
+        """The captioner."""
+        return Asked(self.captioner, self.prior, self.view, self.candidates, self.prompt)
+
+    @property
+    def decided(self) -> Strategy:
+        """The strategy, decided."""
+        return self.strategy or ("beam" if self.asked.chosen_prior == "none" else "rerank")
+
     def decoding(self, length: int, weight: float) -> Decoding:
         """How to search. length, weight: the captioner's own, taken where the request says nothing.
 
@@ -53,7 +67,7 @@ class CaptionRequest:
             UsageError: a value means nothing.
         """
         chosen = weight if self.weight is None else self.weight
-        return Decoding(self.strategy, length if self.length is None else self.length, self.beam, chosen, self.kept, self.seed)
+        return Decoding(self.decided, length if self.length is None else self.length, self.beam, chosen, self.kept, self.seed)
 
     @property
     def wanted(self) -> Wanted:
@@ -62,7 +76,8 @@ class CaptionRequest:
 
     def as_plain(self) -> dict[str, Plain]:
         """For the database: all but the layers, which change no result."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "layers"}
+        plain = {name: value for name, value in dataclasses.asdict(self).items() if name != "layers"}
+        return plain | {"strategy": self.decided, "prior": self.asked.chosen_prior}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Plain]) -> CaptionRequest:

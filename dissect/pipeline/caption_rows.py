@@ -25,25 +25,30 @@ from dissect.store import FormulaResult, LabelEntry
 
 KINDS = ("concept", "formula")
 NO_WORD = "the captioner found no word for it"
+MEASURES = {"pmi": "PMI", "lm_penalised": "LM-penalised score", "log_p_given": "log p(d|E)"}
+"""What scores of descriptions are called."""
 
 
 @dataclass(frozen=True)
 class Described:
     """Descriptions of one layer. texts (U): of each unit, the best first. reasons (U): why a unit has none. describer: its name. world:
-    what it knows, in words. how: the decoding."""
+    what it knows, in words. how: the decoding. measure: what the scores are, of `MEASURES`."""
 
     texts: tuple[tuple[Description, ...], ...]
     reasons: tuple[str | None, ...]
     describer: str
     world: str
     how: Decoding
+    measure: str = "pmi"
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[Description]], exemplars: ExemplarSet, describer: str, world: str, how: Decoding) -> Described:
+    def of(
+        cls, texts: Sequence[Sequence[Description]], exemplars: ExemplarSet, describer: str, world: str, how: Decoding, measure: str = "pmi"
+    ) -> Described:
         """What a describer gave for these exemplars; descriptions without a word are none."""
         kept = tuple(tuple(each for each in several if each.text.strip()) for several in texts)
         reasons = tuple(None if several else exemplars.reason(unit) or NO_WORD for unit, several in enumerate(kept))
-        return cls(kept, reasons, describer, world, how)
+        return cls(kept, reasons, describer, world, how, measure)
 
     @property
     def first(self) -> list[str]:
@@ -69,6 +74,7 @@ def results(described: Described, tests: LayerTests, settings: Mapping[str, Plai
 
 
 def _label(description: Description, rank: int, described: Described, settings: Mapping[str, Plain]) -> LabelEntry:
+    score = description.log_p_given if described.measure == "log_p_given" else description.pmi
     details: dict[str, Plain] = {
         "log_p_given": _finite(description.log_p_given),
         "log_p": _finite(description.log_p),
@@ -80,7 +86,7 @@ def _label(description: Description, rank: int, described: Described, settings: 
         "world": described.world,
     }
     return LabelEntry(
-        text=description.text, kind="description", method=METHOD, rank=rank, score=_finite(description.pmi), score_kind="pmi",
+        text=description.text, kind="description", method=METHOD, rank=rank, score=_finite(score), score_kind=described.measure,
         length=len(description.tokens), details=details,
     )  # fmt: skip
 
@@ -128,6 +134,7 @@ def summary(described: Described, tests: LayerTests) -> dict[str, Plain]:
         "reasons": {str(unit): reason for unit, reason in enumerate(described.reasons) if reason},
         "different": len({text for text in described.first if text}),
         "median_pmi": float(np.median(pmi)) if pmi else None,
+        "measure": described.measure,
         "median_log_p_given": float(np.median(given)) if given else None,
         "captioner": described.describer,
         "world": described.world,
@@ -176,7 +183,8 @@ def _mean(values: NDArray[np.bool_] | NDArray[np.float64]) -> float | None:
 def _lines(facts: Mapping[str, Plain]) -> list[str]:
     """The numbers in words."""
     pmi, given = facts["median_pmi"], facts["median_log_p_given"]
-    medians = [f"median {name} {value:.1f} nats" for name, value in (("PMI", pmi), ("log p(d|E)", given)) if isinstance(value, float)]
+    named = ((MEASURES[str(facts["measure"])], pmi), ("log p(d|E)", given))
+    medians = [f"median {name} {value:.1f} nats" for name, value in named if isinstance(value, float)]
     head = f"{facts['described']} of {facts['units']} units described by {facts['captioner']}, {facts['different']} different texts"
     lines = ["; ".join([head, *medians])]
     left_out = facts["not_described"]
