@@ -16,7 +16,7 @@ from dissect.errors import UsageError
 if TYPE_CHECKING:
     from dissect.pipeline.caption_request import CaptionRequest
 
-COLUMNS = ("layer", "unit", "rank", "description", "pmi", "log_p_given", "log_p", "people", "reason")
+COLUMNS = ("layer", "unit", "rank", "description", "pmi", "lm_penalised", "log_p_given", "log_p", "people", "reason")
 
 
 def register(app: typer.Typer) -> None:

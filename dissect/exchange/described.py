@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dissect.exchange.formulas import number
+from dissect.exchange.help import MEASURES
 from dissect.exchange.view import DetectionScores, ReportDescription, ReportLabel, RunnerUp
 from dissect.exchange.words import percent, some, two
 from dissect.fingerprint import Plain
@@ -71,14 +72,21 @@ def lines_of_description(found: ReportDescription) -> list[tuple[str, str, str]]
 
 def _probabilities(found: ReportDescription) -> list[tuple[str, str, str]]:
     lines = []
-    if found.label.score is not None and found.weight is not None:
-        lines.append(("pmi", "PMI", f"{two(found.label.score)} nats = log p(d|E) - {two(found.weight)} log p(d)"))
+    if found.label.score is not None and found.weight is not None and found.label.measure != "log_p_given":
+        name = MEASURES.get(found.label.measure, "PMI")
+        lines.append(("pmi", name, f"{two(found.label.score)} nats = log p(d|E) - {two(found.weight)} log p(d)"))
     if found.log_p_given is not None:
         lines.append(("pmi", "log p(d|E)", f"{two(found.log_p_given)} nats, given the exemplars"))
     if found.log_p is not None:
-        by = "of the mean over units" if found.prior == "marginal" else "of its language model"
-        lines.append(("pmi", "log p(d)", f"{two(found.log_p)} nats, {by}"))
+        lines.append(("pmi", "log p(d)", f"{two(found.log_p)} nats, {_by(found.prior)}"))
     return lines
+
+
+def _by(prior: str) -> str:
+    """What gave log p(d), in words."""
+    if prior.startswith("lm:"):
+        return f"of a language model that is not the captioner's ({prior.removeprefix('lm:')}), so the difference is no PMI"
+    return "of the mean over units" if prior == "marginal" else "of its language model"
 
 
 def _detection(found: ReportDescription) -> list[tuple[str, str, str]]:

@@ -101,7 +101,9 @@ def _descriptions() -> list[tuple[str, str, str]]:
          "score."),
         ("pmi", "PMI",
          "log p(d|E) - lambda log p(d), in nats: how probable the captioner finds the description of these pictures, less a share of how "
-         "probable it is of any. It compares descriptions of one unit; between units, or captioners, it says little."),
+         "probable it is of any. It compares descriptions of one unit; between units, or captioners, it says little. Where log p(d) "
+         "comes from a language model that is not the captioner's own, the same difference is called LM-penalised; where there is none, "
+         "descriptions are ordered by log p(d|E) alone."),
         ("detection", "Detection score",
          "Images that excite the unit, its highest pictures left out, are to be told from images that do not, by whether what the "
          "description names is annotated there. AUC .5 is no better than a coin. Beside it: the same with texts that know nothing of the "

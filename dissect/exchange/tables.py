@@ -128,7 +128,7 @@ def _row(view: ReportRun, layer: ReportLayer, unit: ReportUnit) -> Row:
         "formula_certificate": formula.certificate if formula is not None else None,
         "formula_q": _finite(formula.label.q) if formula is not None else None,
         "description": next((each.text for each in (label, *unit.labels) if each.kind == "description"), None),
-        "description_pmi": _finite(said.label.score) if said is not None else None,
+        "description_pmi": _finite(said.label.score) if said is not None and said.label.measure == "pmi" else None,
         "description_detection": _finite(said.detection.auc) if said is not None and said.detection is not None else None,
         "others": [{"kind": other.kind, "method": other.method, **_label(other)} for other in unit.labels],
         "runners": [{key: value for key, value in _label(runner).items() if value is not None} for runner in unit.runners],

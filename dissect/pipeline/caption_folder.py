@@ -25,8 +25,8 @@ Row = Mapping[str, object]
 
 
 def caption_folder(config: Config, folder: Path, request: CaptionRequest, progress: Progress, *, device: str | None = None) -> list[Row]:
-    """Descriptions of every unit of a folder, a row each: layer, unit, rank, description, pmi, log_p_given, log_p, people (what
-    annotations say of the unit), reason (why there is none). `request.exemplars` of each unit are looked at, at most.
+    """Descriptions of every unit of a folder, a row each: layer, unit, rank, description, pmi (or lm_penalised), log_p_given, log_p, people
+    (what annotations say of the unit), reason (why there is none). `request.exemplars` of each unit are looked at, at most.
 
     Raises:
         NotFoundError: there is no such folder, layer or captioner. DataError: a file of the folder is damaged.
@@ -45,7 +45,7 @@ def caption_folder(config: Config, folder: Path, request: CaptionRequest, progre
         for place, several in enumerate(texts):
             unit = int(layer.units[place])
             said = " | ".join(people.get((name, unit), ()))
-            rows += _rows(name, unit, several, exemplars.reason(place), said)
+            rows += _rows(name, unit, several, exemplars.reason(place), said, opened.measure)
     return rows
 
 
@@ -81,12 +81,12 @@ def _people(folder: Path) -> dict[tuple[str, int], tuple[str, ...]]:
     return dict(zip(found.units, found.texts, strict=True))
 
 
-def _rows(layer: str, unit: int, several: Sequence[Description], reason: str | None, people: str) -> list[Row]:
+def _rows(layer: str, unit: int, several: Sequence[Description], reason: str | None, people: str, measure: str) -> list[Row]:
     if not several:
         return [{"layer": layer, "unit": unit, "people": people or None, "reason": reason}]
     return [
         {
-            "layer": layer, "unit": unit, "rank": rank, "description": each.text, "pmi": each.pmi, "log_p_given": each.log_p_given,
+            "layer": layer, "unit": unit, "rank": rank, "description": each.text, measure: each.pmi, "log_p_given": each.log_p_given,
             "log_p": each.log_p, "people": people or None if rank == 1 else None,
         }
         for rank, each in enumerate(several, start=1)

@@ -125,7 +125,7 @@ def _finite(value: float | np.floating | None) -> float | None:
 
 def summary(described: Described, tests: LayerTests) -> dict[str, Plain]:
     """The layer in numbers and in words. Means run over the units that the figure is about."""
-    pmi = [several[0].pmi for several in described.texts if several and several[0].pmi is not None]
+    scores = [several[0].pmi for several in described.texts if several and several[0].pmi is not None]
     given = [several[0].log_p_given for several in described.texts if several]
     facts: dict[str, Plain] = {
         "units": len(described.texts),
@@ -133,7 +133,7 @@ def summary(described: Described, tests: LayerTests) -> dict[str, Plain]:
         "not_described": dict(Counter(reason for reason in described.reasons if reason)),
         "reasons": {str(unit): reason for unit, reason in enumerate(described.reasons) if reason},
         "different": len({text for text in described.first if text}),
-        "median_pmi": float(np.median(pmi)) if pmi else None,
+        "median_score": float(np.median(scores)) if scores else None,
         "measure": described.measure,
         "median_log_p_given": float(np.median(given)) if given else None,
         "captioner": described.describer,
@@ -182,8 +182,7 @@ def _mean(values: NDArray[np.bool_] | NDArray[np.float64]) -> float | None:
 
 def _lines(facts: Mapping[str, Plain]) -> list[str]:
     """The numbers in words."""
-    pmi, given = facts["median_pmi"], facts["median_log_p_given"]
-    named = ((MEASURES[str(facts["measure"])], pmi), ("log p(d|E)", given))
+    named = ((MEASURES[str(facts["measure"])], facts["median_score"]), (MEASURES["log_p_given"], facts["median_log_p_given"]))
     medians = [f"median {name} {value:.1f} nats" for name, value in named if isinstance(value, float)]
     head = f"{facts['described']} of {facts['units']} units described by {facts['captioner']}, {facts['different']} different texts"
     lines = ["; ".join([head, *medians])]
