@@ -19,8 +19,12 @@ from typing import TYPE_CHECKING, Any
 from dissect.audit.changes import RunChanges
 from dissect.audit.finding import AuditReport
 from dissect.config import Config, resolve
+from dissect.exchange.described import report_description
+from dissect.exchange.view import ReportLabel
 from dissect.pipeline.ablate import AblateRequest, ablate_run
 from dissect.pipeline.audit import AuditRequest, audit_run
+from dissect.pipeline.caption import caption_run
+from dissect.pipeline.caption_request import CaptionRequest
 from dissect.pipeline.compare import CompareRequest, compare_runs
 from dissect.pipeline.compose import ComposeRequest, compose_run
 from dissect.pipeline.import_table import ImportRequest
@@ -66,8 +70,8 @@ class Units(Sequence[UnitView]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row a unit: run, model, data, layer, unit, label, category, score, I, A, G, reachable, images with the concept, detector,
-        state, threshold, of the label's tests held_out, low, high, p, q, and of its formula, where there is one: text, IoU, certificate,
-        q."""
+        state, threshold, of the label's tests held_out, low, high, p, q, of its formula, where there is one: text, IoU, certificate, q,
+        and of its description: text, PMI, detection score (AUC)."""
         import pandas
 
         columns = (
@@ -97,6 +101,9 @@ class Units(Sequence[UnitView]):
             "formula_iou",
             "certificate",
             "formula_q",
+            "description",
+            "description_pmi",
+            "description_detection",
         )
         return pandas.DataFrame([_row(view) for view in self._views], columns=list(columns))
 
@@ -170,6 +177,13 @@ class Run:
         """
         progress = progress_for(sys.stderr, quiet=quiet)
         return compose_run(self.store, self.config, self.record.id, ComposeRequest(**settings), progress).layers
+
+    def caption(self, *, quiet: bool = False, device: str | None = None, **settings: Any) -> tuple[LayerMethod, ...]:
+        """Describe every unit in words, and test the descriptions; `settings` are the fields of
+        `dissect.pipeline.caption_request.CaptionRequest`. Returns how it went in each layer.
+        """
+        progress = progress_for(sys.stderr, quiet=quiet)
+        return caption_run(self.store, self.config, self.record.id, CaptionRequest(**settings), progress, device=device).layers
 
     def ablate(self, *, quiet: bool = False, **settings: Any) -> tuple[AblationView, ...]:
         """Switch units off and measure what the network loses; `settings` are the fields of `dissect.pipeline.ablate.AblateRequest`.
@@ -295,6 +309,7 @@ _TESTED = {"held_out": "held_out_score", "low": "interval_low", "high": "interva
 def _row(view: UnitView) -> dict[str, object]:
     label = view.label
     formula = next((each for each in view.labels if each.method == "compositional"), None)
+    said = report_description(view.labels, {each.id: ReportLabel(each.text, score=each.score) for each in view.labels})
     named = ("category", "score", "score_kind", "intersection", "unit_area", "concept_area", "reachable", "images", "detector")
     return {
         "run": view.run_id,
@@ -311,4 +326,7 @@ def _row(view: UnitView) -> dict[str, object]:
         "formula_iou": formula.score if formula else None,
         "certificate": formula.certificate if formula else None,
         "formula_q": formula.q if formula else None,
+        "description": said.label.text if said else None,
+        "description_pmi": said.label.score if said else None,
+        "description_detection": said.detection.auc if said and said.detection else None,
     }

@@ -9,7 +9,8 @@ Source: Hernandez et al. 2022, section 3.2 and its program (ResNet-101: conv1 an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional
+from torch.nn.functional import interpolate
 
 from dissect.errors import NetworkError, ShapeError, UsageError
 from dissect.network.model import LayerInfo, Network, View
@@ -27,6 +28,8 @@ FloatArray = NDArray[np.float32]
 Resize = Literal["area", "bilinear"]
 TOGETHER = 16
 """Pictures a forward pass, unless told otherwise."""
+MASKS = 256
+"""Masks widened to float32 at a time."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +187,12 @@ def pooled(
         some = numbers[first : first + together]
         opened = [pictures(number) if callable(pictures) else pictures[number] for number in some]
         maps = network.activations(np.stack([network.prepare(image) for image in opened]), layers)
-        for row, (number, image) in enumerate(zip(some, opened, strict=True)):
-            places = of[number]
-            seen = np.stack([_in_view(masks[place], network.view(image.size), network.input_size) for place in places])
-            values[places] = pool([maps[layer.name][row].cpu() for layer in layers], seen, recipe.resize)
+        views = [network.view(image.size) for image in opened]
+        cut = [[_in_view(masks[place], view, network.input_size) for place in of[n]] for n, view in zip(some, views, strict=True)]
+        for rows, seen in _alike(cut):
+            places = [place for row in rows for place in of[some[row]]]
+            parts = [len(of[some[row]]) for row in rows]
+            values[places] = _pooled([maps[layer.name][rows].cpu() for layer in layers], parts, seen, recipe.resize)
             present[places] = seen.any(axis=(1, 2))
         advance(len(some))
     return Features(values, present)
@@ -202,30 +207,47 @@ def _in_view(mask: BoolArray, view: View, size: tuple[int, int]) -> BoolArray:
     return view.sample(mask.astype(np.uint16), size, 0).astype(np.bool_)
 
 
+def _alike(masks: Sequence[Sequence[BoolArray]]) -> Iterator[tuple[list[int], BoolArray]]:
+    """Pictures whose masks have one size, with all these masks (M, H, W), picture by picture; not many more masks than `MASKS` a time."""
+    by_size: dict[tuple[int, ...], list[list[int]]] = {}
+    for row, several in enumerate(masks):
+        parts = by_size.setdefault(several[0].shape, [[]])
+        if sum(len(masks[each]) for each in parts[-1]) >= MASKS:
+            parts.append([])
+        parts[-1].append(row)
+    for rows in (part for parts in by_size.values() for part in parts):
+        yield rows, np.stack([mask for row in rows for mask in masks[row]])
+
+
 def pool(maps: Sequence[torch.Tensor], masks: BoolArray, resize: Resize) -> FloatArray:
     """(m, F) averages of one picture's maps under m masks.
 
     maps: (U_l, h_l, w_l) of each layer. masks (m, H, W). A mask that is empty at a layer's size gives zeros there.
     """
-    parts = []
+    return _pooled([layer[None] for layer in maps], [len(masks)], masks, resize)
+
+
+def _pooled(maps: Sequence[torch.Tensor], parts: Sequence[int], masks: BoolArray, resize: Resize) -> FloatArray:
+    """(M, F) averages of n pictures' maps (n, U_l, h_l, w_l) under masks (M, H, W), of which each picture has `parts[n]`, in order."""
+    found = []
     given = torch.from_numpy(masks).float()[:, None]
     for layer in maps:
-        weight = _resized(given, (int(layer.shape[1]), int(layer.shape[2])), resize).flatten(1)
+        weight = _resized(given, (int(layer.shape[2]), int(layer.shape[3])), resize).flatten(1)
         total = weight.sum(dim=1, keepdim=True)
         weight = torch.where(total > 0, weight / total.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
-        parts.append(weight @ layer.float().flatten(1).T)
-    return torch.cat(parts, dim=1).numpy()
+        flat = layer.float().flatten(2)
+        found.append(torch.cat([own @ flat[row].T for row, own in enumerate(torch.split(weight, list(parts)))]))
+    return torch.cat(found, dim=1).numpy()
 
 
 def _resized(masks: torch.Tensor, size: tuple[int, int], resize: Resize) -> torch.Tensor:
     """(m, 1, H, W) masks to (m, 1, h, w) weights; `area` of a map finer than the mask repeats its pixels by share."""
     if resize == "bilinear":
-        return functional.interpolate(masks, size=size, mode="bilinear", align_corners=False)
-    down = _overlap(masks.shape[2], size[0])
-    across = _overlap(masks.shape[3], size[1])
-    return torch.einsum("hH,mcHW,wW->mchw", down, masks, across)
+        return interpolate(masks, size=size, mode="bilinear", align_corners=False)
+    return _overlap(masks.shape[2], size[0]) @ masks @ _overlap(masks.shape[3], size[1]).T
 
 
+@functools.lru_cache(maxsize=64)
 def _overlap(pixels: int, cells: int) -> torch.Tensor:
     """(cells, pixels): the length of each cell that each pixel covers, cells and pixels being equal cuts of one line of length `cells`."""
     start, end = torch.arange(cells)[:, None], torch.arange(1, cells + 1)[:, None]

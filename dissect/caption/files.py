@@ -42,7 +42,7 @@ Sizes = TypeVar("Sizes", DecoderSizes, LanguageSizes)
 @dataclass(frozen=True)
 class SavedCaptioner:
     """A captioner with all that describing units needs. length, weight: words at most and lambda, as chosen for it. facts: what it was
-    trained on and how well it does, plain data for people."""
+    trained on and how well it does, plain data for people. sha256: of the tensors' file, where it was read from one."""
 
     decoder: CaptionDecoder
     language_model: LstmLanguageModel | None
@@ -50,6 +50,7 @@ class SavedCaptioner:
     length: int = 15
     weight: float = 0.2
     facts: Mapping[str, Plain] = field(default_factory=dict)
+    sha256: str = field(default="", compare=False)
 
 
 def save_captioner(card: Path, saved: SavedCaptioner, dtype: torch.dtype = torch.float32) -> str:
@@ -118,6 +119,7 @@ def read_captioner(card: Path) -> SavedCaptioner:
         plain["length"],
         float(plain["weight"]),
         plain["facts"],
+        plain["sha256"],
     )
 
 

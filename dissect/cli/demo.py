@@ -50,12 +50,15 @@ def demo(
     """
     import sys
 
+    from dissect.pipeline.captioners import SHIPPED, has_captioner
     from dissect.pipeline.request import RunRequest
     from dissect.pipeline.run import run_request
     from dissect.probe.progress import progress_for
 
     state: State = context.obj
-    request = RunRequest(model="demo", data="demo", methods=("netdissect", "compositional"), limit=images if images < 2000 else None)
+    described = ("milan",) if has_captioner(SHIPPED, state.config) else ()
+    methods = ("netdissect", "compositional", *described)
+    request = RunRequest(model="demo", data="demo", methods=methods, limit=images if images < 2000 else None)
     progress = progress_for(sys.stderr, quiet=state.quiet)
     if not state.quiet and not sys.stderr.isatty():
         progress = Announced(progress, state.say)

@@ -24,16 +24,21 @@ def export(
     form: Annotated[
         str,
         typer.Option(
-            "--format", help="html, csv, jsonl, parquet; netdissect, milan, clip-dissect (published columns); neuronpedia; model-card."
+            "--format",
+            help="html, csv, jsonl, parquet; netdissect, milan, clip-dissect (published columns); milannotations (exemplars, masks and "
+            "descriptions); neuronpedia; model-card.",
         ),
     ] = "html",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder (html, neuronpedia) or file to write; - is stdout (tables but parquet; model-card)."),
+        typer.Option(
+            "--output", "-o",
+            help="Folder (html, milannotations, neuronpedia) or file to write; - is stdout (tables but parquet; model-card).",
+        ),
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Only this layer (netdissect, milan, clip-dissect).")] = None,
 ) -> None:
-    """Write a run's report (HTML that opens from disk), its units as a table or as other programs expect them, or a model card.
+    """Write a run's report (HTML that opens from disk), its units as a table or as other programs expect them, its exemplars, or a card.
 
     Example: dissect export latest --format html -o report
     """
@@ -49,8 +54,20 @@ def export(
         sys.stdout.buffer.write(export_text(state.store(create=False), run, form, layer=layer).encode())
         sys.stdout.buffer.flush()
         return
-    path = export_run(state.store(create=False), state.config, run, form, output, layer=layer)
+    if form == "milannotations":
+        path = _exemplars(state, run, output)
+    else:
+        path = export_run(state.store(create=False), state.config, run, form, output, layer=layer)
     if state.json:
         write_json({"run": run, "format": form, "path": str(path)})
     else:
         print(path)
+
+
+def _exemplars(state: State, run: str, folder: Path | None) -> Path:
+    from dissect.pipeline.caption_export import export_exemplars
+    from dissect.probe.progress import progress_for
+
+    store = state.store(create=False)
+    place = folder or Path(f"run-{store.run(run).id}-exemplars")
+    return export_exemplars(store, state.config, run, place, progress_for(sys.stderr, quiet=state.quiet))

@@ -39,8 +39,8 @@ AGAIN = "interrupted. Run the same command again: finished shards and layers are
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
-    "run", "compose", "verify", "ablate", "edit", "audit", "compare", "series", "search", "read", "runs", "data", "models", "cache",
-    "database", "import_", "export", "serve", "registered", "review", "jobs", "tokens", "doctor", "demo",
+    "run", "compose", "caption", "verify", "ablate", "edit", "audit", "compare", "series", "search", "read", "runs", "data", "models",
+    "cache", "database", "import_", "export", "serve", "registered", "review", "jobs", "tokens", "doctor", "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 

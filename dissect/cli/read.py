@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dissect.cli.described import description_lines
 from dissect.cli.formulas import formula_lines
 from dissect.cli.output import Format, shown, write_json, write_rows
 from dissect.cli.reviewed import lines_of_reviews
@@ -154,7 +155,7 @@ def _page(view: UnitView) -> str:
             lines.append(presence(label.images))
         if label.detector is not None:
             lines.append("counts as a detector" if label.detector else "below the detector threshold: read it as a hint, not a label")
-    lines += formula_lines(view) + lines_of_tests(view) + lines_of_reviews(view)
+    lines += formula_lines(view) + description_lines(view) + lines_of_tests(view) + lines_of_reviews(view)
     lines += ["", *_activity(view)]
     if stats.twin is not None:
         lines.append(f"bit-equal twin of unit {stats.twin}")

@@ -54,7 +54,7 @@ def run(
     geometry: Annotated[
         Literal["squash", "model"], typer.Option(help="Squash pictures to the input, or the network's own resize and crop.")
     ] = "squash",
-    methods: Annotated[str, typer.Option(help="netdissect, compositional; separated by commas.")] = "netdissect",
+    methods: Annotated[str, typer.Option(help="netdissect, compositional, milan; separated by commas.")] = "netdissect",
     threshold: Annotated[float, typer.Option(help="A unit is a detector when its IoU is above this.")] = 0.04,
     min_images: Annotated[int, MIN_IMAGES] = 1,
     top: Annotated[int, typer.Option(min=1, help="Concepts kept a unit and category.")] = 5,

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dissect.exchange.described import METHOD as DESCRIBED
+from dissect.exchange.described import report_description
 from dissect.exchange.formulas import METHOD, PARTS, report_formula
 from dissect.exchange.summary import category_place
 from dissect.exchange.tested import report_tests
@@ -39,11 +41,14 @@ def report_view(store: Store, run_id: int, thumbnail_folder: Path | None = None)
     record = store.run(run_id)
     images: dict[int, ReportImage] = {}
     summaries = store.layers(record.id)
-    formulas = {done.layer: done.summary for done in store.layer_methods(record.id) if done.method == METHOD}
+    methods = {(done.layer, done.method): dict(done.summary) for done in store.layer_methods(record.id)}
     layers = tuple(
-        replace(_layer(store, record, summary, images, thumbnail_folder), formulas=dict(formulas.get(summary.layer, {})))
+        replace(
+            _layer(store, record, summary, images, thumbnail_folder),
+            formulas=methods.get((summary.layer, METHOD), {}), descriptions=methods.get((summary.layer, DESCRIBED), {}),
+        )
         for summary in summaries
-    )
+    )  # fmt: skip
     head = report_head(record, summaries, _categories(store, record), store.skipped(record.id))
     return replace(head, layers=layers, images=images)
 
@@ -188,6 +193,7 @@ def report_unit(unit: UnitView) -> ReportUnit:
         active_images=stats.active_images,
         twin=stats.twin,
         formula=report_formula(unit.labels, shown),
+        description=report_description(unit.labels, shown),
     )
 
 
@@ -225,7 +231,7 @@ def _label(label: LabelView) -> ReportLabel:
 def _runners(concepts: Sequence[ConceptScoreView], labels: Sequence[LabelView], measure: str) -> tuple[ReportLabel, ...]:
     """The best concepts of each category, best first; where none were kept by category, the labels of lower rank."""
     if not concepts:
-        return tuple(_label(label) for label in labels if label.rank > 1 and label.kind != "formula")
+        return tuple(_label(label) for label in labels if label.rank > 1 and label.kind == "concept")
     flags = {(label.category, label.text): bool(label.detector) for label in labels if label.kind == "concept"}
     least = min((label.score for label in labels if label.detector and label.score is not None), default=None)
     ordered = sorted(concepts, key=lambda concept: (-(concept.score or 0.0), concept.category, concept.rank))

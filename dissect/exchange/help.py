@@ -14,7 +14,10 @@ PROFILES = {
     "compexp": "The rules of the program published with Compositional Explanations in 2020.",
     "imported": "Read from a published table; the rules are those of the program that made it.",
 }
-MEASURES = {"iou": "IoU", "auroc": "AUROC", "pmi": "PMI", "similarity": "similarity", "none": "no score"}
+MEASURES = {
+    "iou": "IoU", "auroc": "AUROC", "pmi": "PMI", "lm_penalised": "LM-penalised", "log_p_given": "log p(d|E)", "similarity": "similarity",
+    "none": "no score",
+}  # fmt: skip
 
 
 def score_anchor(run: ReportRun) -> str:
@@ -24,7 +27,7 @@ def score_anchor(run: ReportRun) -> str:
 
 def entries(run: ReportRun) -> list[tuple[str, str, str]]:
     """(anchor, name, text) of everything a page links to."""
-    return [*_pictures(run), *_scores(run), *_formulas(), *_doubts(run)]
+    return [*_pictures(run), *_scores(run), *_formulas(), *_descriptions(), *_doubts(run)]
 
 
 def _pictures(run: ReportRun) -> list[tuple[str, str, str]]:
@@ -87,6 +90,27 @@ def _formulas() -> list[tuple[str, str, str]]:
          "Accuracy: the share of the formula's pixels where the unit is on. Coverage: the share of the unit's pixels above T where the "
          "formula is true. Images explained: of the images in which the unit is above T, those where the formula is true on some of "
          "it."),
+    ]  # fmt: skip
+
+
+def _descriptions() -> list[tuple[str, str, str]]:
+    return [
+        ("description", "Description",
+         "What a captioner says of the unit's highest pictures, inside masks of the hundredth of all positions with the highest values. "
+         "It is a guess in words, not a measurement: a captioner knows only the world it was trained on. Read it with its detection "
+         "score."),
+        ("pmi", "PMI",
+         "log p(d|E) - lambda log p(d), in nats: how probable the captioner finds the description of these pictures, less a share of how "
+         "probable it is of any. It compares descriptions of one unit; between units, or captioners, it says little. Where log p(d) "
+         "comes from a language model that is not the captioner's own, the same difference is called LM-penalised; where there is none, "
+         "descriptions are ordered by log p(d|E) alone."),
+        ("detection", "Detection score",
+         "Images that excite the unit, its highest pictures left out, are to be told from images that do not, by whether what the "
+         "description names is annotated there. AUC .5 is no better than a coin. Beside it: the same with texts that know nothing of the "
+         "unit. A description that names no concept of the data set scores .5."),
+        ("agreement", "Agreement",
+         "Whether the words of the description name the concept that overlaps most with the unit, or a concept of its formula. The share "
+         "of other units' descriptions that do says how little that may mean."),
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from dissect import __version__
 from dissect.exchange import help as glossary
 from dissect.exchange import words
+from dissect.exchange.described import lines_of_description, reason_words, world_words
 from dissect.exchange.pictures import PictureBook, drawn
 from dissect.exchange.plots import gain_plot, histogram_plot, percent_of, runner_bars
 from dissect.exchange.summary import (
@@ -151,6 +152,9 @@ def unit_values(
         "runners": [(category, colours[category], bars) for category, bars in groups],
         "measure": _measure(groups[0][1][0].label.measure) if groups else "",
         "curve": gain_plot(unit.formula.curve) if unit.formula is not None else None,
+        "said": lines_of_description(unit.description) if unit.description is not None else [],
+        "world": world_words(unit.description) if unit.description is not None else "",
+        "unsaid": reason_words(layer.descriptions, unit.index),
         "command": f"dissect unit {unit_reference(run, layer, unit)} --run {shlex.quote(run.run)}",
     }  # fmt: skip
 
@@ -240,8 +244,10 @@ class LayerPages:
         return self.hues[category_of(unit.label)]
 
     def _row(self, unit: ReportUnit, pictures: Sequence[Any]) -> str:
-        share = percent_of(unit.label.score if unit.label is not None else None, self.facts.top)
-        return str(self.macros.row(unit, f"unit-{unit.index}.html", pictures, self._hue(unit), share, self.score_help))
+        bars = unit.label is not None and unit.label.kind != "description"  # PMI has no common end to draw a bar to
+        share = percent_of(unit.label.score if unit.label is not None and bars else None, self.facts.top)
+        described = bool(self.layer.descriptions)
+        return str(self.macros.row(unit, f"unit-{unit.index}.html", pictures, self._hue(unit), share, self.score_help, described))
 
     def _path(self, *further: tuple[str, str]) -> list[tuple[str, str]]:
         return [(run_title(self.run), "../index.html"), *further]

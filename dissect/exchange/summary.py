@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dissect.exchange.described import layer_words
 from dissect.exchange.formulas import number
 from dissect.exchange.view import ReportLabel, ReportLayer, ReportRun, ReportUnit
 from dissect.exchange.words import may_be_chance, name_of, percent, some, two
@@ -72,7 +73,8 @@ def layer_facts(layer: ReportLayer) -> LayerFacts:
     states: dict[str, int] = defaultdict(int)
     for unit in layer.units:
         states[unit.state] += 1
-    tops = [unit.label.score for unit in layer.units if unit.label is not None and unit.label.score is not None]
+    shown = [unit.label for unit in layer.units if unit.label is not None and unit.label.kind != "description"]
+    tops = [label.score for label in shown if label.score is not None]
     return LayerFacts(
         units=len(layer.units),
         states=dict(states),
@@ -113,7 +115,7 @@ def layer_sentence(layer: ReportLayer, facts: LayerFacts, run: ReportRun) -> str
         parts.append("none of these labels was tested for chance")
     elif facts.detectors:
         parts.append(f"{percent(facts.chance / facts.tested)} of the {facts.tested:,} tested may be chance")
-    return ", ".join(parts) + "." + _formula_sentence(layer.formulas)
+    return ", ".join(parts) + "." + _formula_sentence(layer.formulas) + layer_words(layer.descriptions)
 
 
 def _imported_sentence(facts: LayerFacts, run: ReportRun) -> str:

@@ -10,7 +10,7 @@ Columns, in this order (empty or null where something was not computed):
     images                                                        images in which the concept occurs
     detector, held_out, low, high, p, q                           rule of the run passed; tests, 95 % interval
     formula, formula_iou, formula_certificate, formula_q          best formula; `optimal`, `gap` or `none` proven of it; its q
-    description                                                   first description in words
+    description, description_pmi, description_detection           first description in words, PMI in nats, detection score (AUC)
     others, runners, exemplars                                    lists: further labels, next concepts, highest images
 
 Rows stand in order of layer, then unit. In CSV the last three are JSON, and a text that a spreadsheet would take for a formula has an
@@ -39,7 +39,7 @@ COLUMNS = (
     "run", "fingerprint", "network", "dataset", "profile", "layer", "unit", "state", "threshold", "minimum", "maximum", "mean",
     "active_share", "active_images", "twin", "label", "category", "measure", "score", "intersection", "unit_area", "concept_area",
     "reachable", "images", "detector", "held_out", "low", "high", "p", "q", "formula", "formula_iou",
-    "formula_certificate", "formula_q", "description", "others", "runners", "exemplars",
+    "formula_certificate", "formula_q", "description", "description_pmi", "description_detection", "others", "runners", "exemplars",
 )  # fmt: skip
 LISTS = ("others", "runners", "exemplars")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
@@ -121,13 +121,15 @@ def _row(view: ReportRun, layer: ReportLayer, unit: ReportUnit) -> Row:
         "active_share": _finite(unit.active_share),
         "active_images": unit.active_images, "twin": unit.twin,
     }  # fmt: skip
-    formula = unit.formula
+    formula, said = unit.formula, unit.description
     tail = {
         "formula": formula.label.text if formula is not None else None,
         "formula_iou": _finite(formula.label.score) if formula is not None else None,
         "formula_certificate": formula.certificate if formula is not None else None,
         "formula_q": _finite(formula.label.q) if formula is not None else None,
         "description": next((each.text for each in (label, *unit.labels) if each.kind == "description"), None),
+        "description_pmi": _finite(said.label.score) if said is not None and said.label.measure == "pmi" else None,
+        "description_detection": _finite(said.detection.auc) if said is not None and said.detection is not None else None,
         "others": [{"kind": other.kind, "method": other.method, **_label(other)} for other in unit.labels],
         "runners": [{key: value for key, value in _label(runner).items() if value is not None} for runner in unit.runners],
         "exemplars": [

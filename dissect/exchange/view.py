@@ -160,11 +160,58 @@ class ReportFormula:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectionScores:
+    """How well a text tells images that excite the unit from images that do not. images: it was tested on. mapped: it names a concept."""
+
+    auc: float | None
+    balanced_accuracy: float | None = None
+    images: int = 0
+    mapped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """A description that came after the first one. score: PMI. Nats; None where it was not computed."""
+
+    text: str
+    score: float | None = None
+    log_p_given: float | None = None
+    log_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDescription:
+    """What is known of a unit's description. label: the description itself, the same object as in `ReportUnit.label` or `.labels`.
+
+    log_p_given, log_p: log p(d | E) and log p(d), nats. weight: lambda. decoding, prior, captioner: how and by what it was made. world:
+    what the captioner knows, empty if it does not say. detection: None where it was not tested, and `untested` says why; baselines: the
+    same of texts that say nothing of the unit. note: on the detection. names: whether it names the unit's concept, and one of its
+    formula; chance: the share of other units' descriptions that do.
+    """
+
+    label: ReportLabel
+    log_p_given: float | None = None
+    log_p: float | None = None
+    weight: float | None = None
+    decoding: str = ""
+    prior: str = ""
+    captioner: str = ""
+    world: str = ""
+    detection: DetectionScores | None = None
+    baselines: Mapping[str, DetectionScores] = field(default_factory=dict)
+    untested: str = ""
+    note: str = ""
+    names: Mapping[str, bool] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    runners: tuple[RunnerUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportUnit:
     """One unit: its state, its labels, the evidence.
 
     state: `ok`, `dead`, `constant` or `saturated`. label: the best concept over all categories. labels: what else methods say of it
-    (formulas, descriptions). formula: what is known of its formula. runners: the next concepts, best first, of any category.
+    (formulas, descriptions). formula, description: what is known of them. runners: the next concepts, best first, of any category.
     mask_size: (H, W) of the exemplars' masks.
     histogram, edges: B counts and B + 1 edges of all activations. active_share: share of positions above the threshold.
     twin: the lowest unit with bit-equal maps, or None. audits: what audits of the run found of it, a sentence each.
@@ -187,6 +234,7 @@ class ReportUnit:
     active_images: int | None = None
     twin: int | None = None
     formula: ReportFormula | None = None
+    description: ReportDescription | None = None
     audits: tuple[str, ...] = ()
 
 
@@ -195,7 +243,8 @@ class ReportLayer:
     """One probed layer. details: further facts by name (map size, form, dtype, fingerprint), shown as they are.
 
     unique_best, unique_per_category: distinct concepts among detectors by the two published rules; None: counted from the units
-    (best concept over all) and left out (per category). formulas: what the search for formulas came to, by name; empty if none was made.
+    (best concept over all) and left out (per category). formulas, descriptions: what the search for them came to, by name; empty if none
+    was made.
     """
 
     name: str
@@ -206,6 +255,7 @@ class ReportLayer:
     unique_best: int | None = None
     unique_per_category: int | None = None
     formulas: Mapping[str, Plain] = field(default_factory=dict)
+    descriptions: Mapping[str, Plain] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

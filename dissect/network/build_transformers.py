@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,12 +40,12 @@ def build_transformers(resolved: ResolvedNetwork) -> Built:
     """
     load_torchvision()
     transformers = importlib.import_module("transformers")
-    with _quiet(transformers):
+    with quiet(transformers):
         return _build(transformers, resolved)
 
 
 def _build(transformers: Any, resolved: ResolvedNetwork) -> Built:
-    folder = _folder(resolved.target)
+    folder = saved_folder(resolved.target)
     config = _config(transformers, folder)
     kind = _class(transformers, config, resolved.target)
     tower = getattr(config, "vision_config", None)
@@ -54,7 +54,7 @@ def _build(transformers: Any, resolved: ResolvedNetwork) -> Built:
         chosen = tower if tower is not None and not isinstance(config, kind.config_class) else config
         module = call_builder(f"transformers:{resolved.target}", lambda: kind(chosen), {}, resolved.spec.seed)
     else:
-        module = _pretrained(kind, folder, resolved)
+        module = pretrained(kind, folder, resolved)
     names = getattr(config, "id2label", None) if "ImageClassification" in type(module).__name__ else None
     classes = tuple(str(names[index]) for index in sorted(names)) if names else ()
     side = getattr(tower or config, "image_size", None)
@@ -88,7 +88,7 @@ def processor(values: Mapping[str, Any], side: Any = None) -> Preprocessing:
 
 
 @contextlib.contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """No progress bars and tables of the library among our own output; its settings are put back."""
     logging = transformers.utils.logging
     was, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -102,7 +102,12 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _folder(target: str) -> Path:
+def saved_folder(target: str, patterns: Sequence[str] = PATTERNS) -> Path:
+    """The folder itself, or the one to which the hub's files of these patterns were fetched.
+
+    Raises:
+        NotFoundError: neither a folder with config.json nor a hub name that can be reached.
+    """
     path = Path(target).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
@@ -110,7 +115,7 @@ def _folder(target: str) -> Path:
         return path
     hub = importlib.import_module("huggingface_hub")
     try:
-        return Path(hub.snapshot_download(target, allow_patterns=list(PATTERNS)))
+        return Path(hub.snapshot_download(target, allow_patterns=list(patterns)))
     except Exception as error:  # many kinds: offline, unknown, gated, malformed name
         reason = " ".join(str(error).split())[:160]
         raise NotFoundError(
@@ -144,7 +149,12 @@ def _class(transformers: Any, config: Any, target: str) -> Any:
         raise NetworkError(f"transformers knows no network for {target} (type {kind}). Name a factory of yours instead.") from error
 
 
-def _pretrained(kind: Any, folder: Path, resolved: ResolvedNetwork) -> Any:
+def pretrained(kind: Any, folder: Path, resolved: ResolvedNetwork) -> Any:
+    """A network of class `kind` with the weights of a folder: safetensors, or a pickle of plain tensors.
+
+    Raises:
+        CheckpointError: there are none, they cannot be read safely, or they do not fill the network.
+    """
     state = None
     if not any(folder.glob("*.safetensors")):
         pickled = next(iter(sorted(folder.glob("pytorch_model.bin"))), None)

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from dissect.errors import NotSupportedError, UsageError
+from dissect.errors import UsageError
 from dissect.fingerprint import Plain
 from dissect.probe.profile import PROFILES, profile
 
-METHODS = ("netdissect", "compositional")
-LATER_METHODS = ("milan",)
+METHODS = ("netdissect", "compositional", "milan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,6 @@ class RunRequest:
         if not 0 <= self.threshold < 1:
             raise UsageError(f"--threshold is {self.threshold}. Give an IoU from 0 to below 1; 0.04 is usual.")
         for method in self.methods:
-            if method in LATER_METHODS:
-                raise NotSupportedError(f"method {method} is not supported by this version. Methods: {', '.join(METHODS)}.")
             if method not in METHODS:
                 raise UsageError(f"there is no method {method!r}.{_meant(method, METHODS)} Methods: {', '.join(METHODS)}.")
 

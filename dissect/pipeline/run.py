@@ -16,6 +16,10 @@ from dissect.config import Config
 from dissect.errors import DissectError, NotSupportedError
 from dissect.network import LoadedNetwork
 from dissect.network.model import LayerInfo
+from dissect.pipeline.caption import caption_run
+from dissect.pipeline.caption_request import METHOD as DESCRIPTIONS
+from dissect.pipeline.caption_request import CaptionOutcome, CaptionRequest
+from dissect.pipeline.captioners import captioner_card
 from dissect.pipeline.compose import METHOD, ComposeOutcome, ComposeRequest, compose_run, resolved
 from dissect.pipeline.names import check_names
 from dissect.pipeline.open import chosen_layers, open_data, open_network, probe_settings
@@ -47,6 +51,7 @@ class RunOutcome:
     report: Path | None
     notes: tuple[str, ...] = ()
     composed: ComposeOutcome | None = None
+    captioned: CaptionOutcome | None = None
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -60,7 +65,8 @@ class RunOutcome:
                 out.append(f"  {layer.layer}: {layer.units} units{tail}; exemplars only, the data set has no labels")
             else:
                 out.append(f"  {layer.layer}: {layer.units} units, {layer.detectors} detectors of {layer.unique} concepts{tail}")
-        out += [f"  {line}" for line in self.composed.lines()] if self.composed else []
+        for later in (self.composed, self.captioned):
+            out += [f"  {line}" for line in later.lines()] if later else []
         out += [f"  note: {note}" for note in self.notes]
         if self.skipped:
             out.append(f"  {self.skipped} images were skipped; see dissect runs show {self.run.id}")
@@ -95,6 +101,7 @@ class RunOutcome:
             "seconds": round(self.seconds, 3),
             "layers": layers,
             "composed": self.composed.as_plain()["layers"] if self.composed else None,
+            "captioned": self.captioned.as_plain()["layers"] if self.captioned else None,
             "report": str(self.report) if self.report else None,
             "notes": list(self.notes),
         }
@@ -125,17 +132,19 @@ def run_request(
     for note in network.notes:
         say(f"note: {note}")
     layers = chosen_layers(request, network)
-    _check_methods(request, data)
+    _check_methods(request, data, config)
     record = store.begin_run(run_spec(request, card, data, network, layers, store))
     began_run(record)
     result: ProbeResult | None = None
     if record.state != "done":
         result = _work(request, config, store, progress, workers, record, data, network, layers)
         record = store.finish_run(record.id)
-    composed = None
+    composed, captioned = None, None
+    probed = Probed(data.vocabulary, result, data.records, network, request) if result else None
     if METHOD in request.methods:
-        probed = Probed(data.vocabulary, result, data.records, network, request) if result else None
         composed = compose_run(store, config, record.id, ComposeRequest(), progress, workers=workers, probed=probed)
+    if DESCRIPTIONS in request.methods:
+        captioned = caption_run(store, config, record.id, CaptionRequest(), progress, workers=workers, probed=probed)
     skipped = len(store.skipped(record.id))
     folder = None
     if report is not None:
@@ -152,15 +161,18 @@ def run_request(
         report=folder,
         notes=result.notes if result else (),
         composed=composed,
+        captioned=captioned,
     )
 
 
-def _check_methods(request: RunRequest, data: ProbeSet) -> None:
+def _check_methods(request: RunRequest, data: ProbeSet, config: Config) -> None:
     """Refuse, before hours of work, what the last step would refuse."""
     if METHOD in request.methods:
         resolved(ComposeRequest(), request.profile)
         if data.label_kind != "masks":
             raise NotSupportedError(f"method {METHOD} needs label maps; data set {data.name} has none. Leave the method out.")
+    if DESCRIPTIONS in request.methods:
+        captioner_card(CaptionRequest().captioner, config)
 
 
 def dry_run(request: RunRequest, config: Config, *, workers: int = 1) -> Estimate:

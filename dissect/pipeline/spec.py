@@ -60,8 +60,13 @@ def reopen(store: Store, config: Config, reference: str | int) -> Reopened:
     return Reopened(record, request, data, network, layers)
 
 
-def probe_again(store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0) -> Probed:
+def probe_again(
+    store: Store, config: Config, reference: str, progress: Progress, workers: int, *, activation_ranges: int = 0,
+    quantile: float | None = None,
+) -> Probed:  # fmt: skip
     """Compute what the cache lacks of a run. The database's results stay as they are.
+
+    quantile: the share of activations above the threshold, instead of the run's own.
 
     Raises:
         DissectError: as `reopen`.
@@ -69,6 +74,7 @@ def probe_again(store: Store, config: Config, reference: str, progress: Progress
     opened = reopen(store, config, reference)
     data = opened.data
     settings = replace(probe_settings(opened.request, config, opened.layers, workers), activation_ranges=activation_ranges)
+    settings = settings if quantile is None else replace(settings, quantile=quantile)
     result = probe(opened.network, data, settings, Cache(config.cache), store.ledger(opened.record.id), progress)
     return Probed(data.vocabulary, result, data.records, opened.network, opened.request)
 

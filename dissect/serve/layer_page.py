@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from dissect.exchange import help as glossary
+from dissect.exchange.described import METHOD as DESCRIBED
 from dissect.exchange.formulas import METHOD
 from dissect.exchange.from_store import report_head
 from dissect.exchange.pages import MOST_BARS, BarGroup, BarLine, verify_command
@@ -46,8 +47,8 @@ def facts_of(summary: LayerSummary, tests: LabelTests) -> LayerFacts:
 
 def sentence(read: Reader, record: RunRecord, summary: LayerSummary, facts: LayerFacts) -> str:
     """The layer's first line."""
-    formulas = next((done.summary for done in read.methods(record) if done.layer == summary.layer and done.method == METHOD), {})
-    return layer_sentence(ReportLayer(summary.layer, (), formulas=dict(formulas)), facts, report_head(record, [summary]))
+    formulas, said = (read.summary(record, summary.layer, method) for method in (METHOD, DESCRIBED))
+    return layer_sentence(ReportLayer(summary.layer, (), formulas=formulas, descriptions=said), facts, report_head(record, [summary]))
 
 
 def bars_of(by_category: Mapping[str, Mapping[str, int]], here: str) -> list[BarGroup]:
@@ -77,7 +78,8 @@ def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSum
     shown = cards(limits.thumbnails, page.units)
     hue = colours(read, {category_of(card.unit.label) for card in shown} | set(summary.by_category))
     score_help = f"{help_address(head)}#{glossary.score_anchor(head)}"
-    rows = _rows(shown, hue, facts, score_help, help_address(head))
+    said = read.summary(record, summary.layer, DESCRIBED)
+    rows = _rows(shown, hue, facts, score_help, help_address(head), bool(said))
     stop = fitting(rows)
     following = page.next if stop >= len(page.units) else page.units[stop - 1].cursor
     histogram = bars_of(summary.by_category, here) if first else []
@@ -93,7 +95,7 @@ def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSum
         "shape": shown[0].shape if shown else "square", "score_help": score_help, "help_page": help_address(head),
         "layer": ReportLayer(
             summary.layer, (), map_size=summary.map_size, label_size=summary.label_size, details=details,
-            unique_best=summary.unique, unique_per_category=summary.unique_by_category,
+            unique_best=summary.unique, unique_per_category=summary.unique_by_category, descriptions=said,
         ),
         "asked": asked, "here": here, "summary": summary, "shown": len(rows[:stop]),
         "offered": [(name, name) for name in sorted(set(summary.by_category) | {asked.category or ""} - {""}, key=category_place)],
@@ -108,13 +110,15 @@ def _without_place(asked: LayerQuery) -> dict[str, object]:
     return {name: value for name, value in asked.asked().items() if name not in ("after", "limit")}
 
 
-def _rows(shown: list[Card], hue: Mapping[str, str], facts: LayerFacts, score_help: str, help_page: str) -> list[str]:
+def _rows(
+    shown: list[Card], hue: Mapping[str, str], facts: LayerFacts, score_help: str, help_page: str, described: bool
+) -> list[str]:
     made = macros(help_page)
     rows = []
     for card in shown:
         label = card.unit.label
-        share = percent_of(label.score if label is not None else None, facts.top)
-        rows.append(str(made.row(card.unit, card.href, card.pics, hue[category_of(label)], share, score_help)))
+        share = percent_of(label.score if label is not None and label.kind != "description" else None, facts.top)
+        rows.append(str(made.row(card.unit, card.href, card.pics, hue[category_of(label)], share, score_help, described)))
     return rows
 
 

@@ -10,6 +10,7 @@ from dissect.audit.changes import RunChanges
 from dissect.audit.finding import AuditReport
 from dissect.errors import NotFoundError, UsageError
 from dissect.exchange.words import CHANCE
+from dissect.fingerprint import Plain
 from dissect.store import (
     AblationView,
     AuditRecord,
@@ -90,6 +91,10 @@ class Reader:
     def methods(self, record: RunRecord) -> list[LayerMethod]:
         """Later methods that are done, with their summaries."""
         return self._store.layer_methods(record.id)
+
+    def summary(self, record: RunRecord, layer: str, method: str) -> dict[str, Plain]:
+        """What a later method came to in a layer; empty where it was not done."""
+        return next((dict(done.summary) for done in self.methods(record) if (done.layer, done.method) == (layer, method)), {})
 
     def units(
         self, filters: UnitFilter, *, order: str = "score", limit: int = 24, after: str | None = None, exemplars: int = 5

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from dissect.exchange import help as glossary
+from dissect.exchange.described import METHOD as DESCRIBED
 from dissect.exchange.from_store import report_head, report_unit
 from dissect.exchange.pages import unit_values, verify_command
 from dissect.exchange.summary import category_of
@@ -54,9 +55,10 @@ def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSum
     album = Album(limits.thumbnails, [view])
     hue = colours(read, {category_of(label) for label in (shown.label, *shown.runners)})
     top = read.tests(summary).top or 1.0
+    layer = ReportLayer(summary.layer, (), descriptions=read.summary(record, summary.layer, DESCRIBED))
     here = links.unit(record.model, record.id, summary.layer, view.index)
     return {
-        **unit_values(head, ReportLayer(summary.layer, ()), shown, album.pictures(shown, ""), album.shape, top, hue),
+        **unit_values(head, layer, shown, album.pictures(shown, ""), album.shape, top, hue),
         **_around(record, summary, view), "run": head, "view": view, "hues": hue, "effects": effects, "effect_words": effect_words,
         "findings": read.findings(view), "neighbours": read.neighbours(view),
         "alike": cards(limits.thumbnails, read.alike(view)), "path": _path(head, record, summary, view), "verify": verify_command(head),

@@ -94,7 +94,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["run", "demo", "--data", "demo", "--quantile", "2"], 2, "--quantile"),
         (["run", "demo", "--data", "demo", "--profile", "x"], 2, "profile"),
         (["run", "demo", "--data", "demo", "--profile", "lite", "--activation-dtype", "float16"], 2, "float32"),
-        (["run", "demo", "--data", "demo", "--methods", "milan"], 2, "not supported"),
+        (["run", "demo", "--data", "demo", "--methods", "millan"], 2, "Did you mean milan?"),
         (["run", "demo", "--data", "demo", "--engine", "ray"], 2, "not supported"),
         (["run", "demo", "--data", "demo", "--label-size", "big"], 2, "112x112"),
         (["run", "demo", "--data", "no-such-set"], 4, "no-such-set"),

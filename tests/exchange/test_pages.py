@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dissect.exchange import help as glossary
+from dissect.exchange.described import ANCHORS as DESCRIBED
 from dissect.exchange.pages import CARDS, TEMPLATES, LayerPages, page_name, paged, unit_reference
 from dissect.exchange.pictures import PictureBook
 from dissect.exchange.report import commands, limits
@@ -90,7 +91,7 @@ def test_cards_show_the_best_unit_of_the_strongest_concepts(tmp_path: Path) -> N
 
 
 def test_every_place_that_templates_link_to_is_explained_and_every_entry_is_linked() -> None:
-    linked: set[str] = set(ANCHORS)
+    linked: set[str] = {*ANCHORS, *DESCRIBED}
     for path in TEMPLATES.glob("*.html"):
         linked |= set(re.findall(r"(?:help\.html|help_page \}\})#([a-z-]+)", path.read_text(encoding="utf-8")))
     for kind in ("masks", "image"):

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from dissect.pipeline.captioners import SHIPPED
+from tests.pipeline.captioners import write_captioner
 from tests.pipeline.desk import Desk, opened
 from tests.pipeline.planted import write_data, write_model
 
@@ -42,3 +45,27 @@ def composed(work: Path, tmp_path: Path) -> Iterator[Desk]:
 def read(work: Path) -> Iterator[Desk]:
     """The desk with formulas, to be read only."""
     yield from opened(work, work / "composed")
+
+
+@pytest.fixture(scope="module")
+def card(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A captioner of the planted network."""
+    torch.set_num_threads(1)
+    home = Path(shutil.copytree(work / "composed", tmp_path_factory.mktemp("trained") / "home"))
+    (desk,) = opened(work, home)
+    return write_captioner(desk, home.parent / f"{SHIPPED}.json")
+
+
+@pytest.fixture(scope="module")
+def work_described(work: Path, card: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose run is described from 3 exemplars a unit, so that images are left to test the descriptions on."""
+    home = Path(shutil.copytree(work / "composed", tmp_path_factory.mktemp("described") / "home"))
+    for desk in opened(work, home):
+        desk.caption(captioner=str(card), exemplars=3)
+    return home
+
+
+@pytest.fixture
+def described(work: Path, work_described: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A desk of one's own, whose run is described from 3 exemplars a unit."""
+    yield from opened(work, Path(shutil.copytree(work_described, tmp_path / "described")))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dissect.config import Config
+from dissect.pipeline.caption import caption_run
+from dissect.pipeline.caption_request import CaptionOutcome, CaptionRequest
 from dissect.pipeline.compose import ComposeOutcome, ComposeRequest, compose_run
 from dissect.pipeline.request import RunRequest
 from dissect.pipeline.run import RunOutcome, run_request
@@ -38,6 +40,10 @@ class Desk:
     def compose(self, reference: str | int = "latest", **settings: Any) -> ComposeOutcome:
         """Formulas of a run."""
         return compose_run(self.store, self.config, reference, ComposeRequest(**settings), Quiet())
+
+    def caption(self, reference: str | int = "latest", **settings: Any) -> CaptionOutcome:
+        """Descriptions of a run."""
+        return caption_run(self.store, self.config, reference, CaptionRequest(**settings), Quiet())
 
     def verify(self, reference: str | int = "latest", **settings: Any) -> VerifyOutcome:
         """Tests of a run's labels."""
