@@ -39,8 +39,8 @@ AGAIN = "interrupted. Run the same command again: finished shards and layers are
 FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
-    "run", "compose", "verify", "ablate", "edit", "audit", "compare", "series", "search", "read", "runs", "data", "models", "cache",
-    "database", "import_", "export", "doctor", "demo",
+    "run", "compose", "verify", "ablate", "edit", "audit", "compare", "series", "search", "read", "runs", "data", "models", "captioner",
+    "cache", "database", "import_", "export", "doctor", "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 
@@ -151,4 +151,4 @@ def _command_words(words: Sequence[str]) -> list[str]:
         if word.startswith("-") or not word.isidentifier() or len(names) == 2:
             break
         names.append(word)
-    return names[:1] if names and names[0] not in ("runs", "data", "models", "cache", "db") else names
+    return names[:1] if names and names[0] not in ("runs", "data", "models", "captioner", "cache", "db") else names

@@ -189,15 +189,28 @@ def _combined(singles: Sequence[Meaning]) -> list[Meaning]:
 
 
 def _needless(meaning: Meaning, all_of: Sequence[Meaning]) -> bool:
-    """A broader name is not said where a narrower one is true too; nor the material of what is never made of anything else."""
-    narrower = any(other.head in BROAD.get(meaning.head, ()) and other.head != meaning.head and other.words == 1 for other in all_of)
-    return narrower or (meaning.head, meaning.material) in _ALWAYS
+    """A broader name is not said where a narrower one is true too; nor a material that goes without saying."""
+    heads = {other.head for other in all_of if other.words == 1}
+    narrower = any((heads - {name}) & set(BROAD.get(name, ())) for name in (meaning.head, meaning.whole))
+    return narrower or not said_together(meaning)
+
+
+def said_together(meaning: Meaning) -> bool:
+    """Whether people would say a meaning's head and material together."""
+    return (meaning.head, meaning.material) not in _ALWAYS
 
 
 _OF_SKIN = ("head", "face", "nose", "ear", "neck", "hand", "arm", "leg", "person", "facial part")
+_GLAZED = ("bottle", "screen", "cup", "windowpane", "window")
 _ALWAYS = frozenset(
-    {("grass", "foliage"), ("bush", "foliage"), ("crown", "foliage"), ("road", "asphalt"), *((name, "skin") for name in _OF_SKIN)}
+    {
+        ("road", "asphalt"),
+        *((name, "skin") for name in _OF_SKIN),
+        *((name, "foliage") for name in HEADS),
+        *((name, "glass") for name in HEADS if name not in _GLAZED),
+    }
 )
+"""Head and material that are not said together: the material goes without saying, or is only that of a part."""
 
 
 def said(

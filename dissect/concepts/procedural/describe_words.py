@@ -33,7 +33,7 @@ SUBSTANCES = tuple(name for name in MATERIALS if name not in HEADS)
 _MASS = ("water", "sand", "hair", "grass", "ground", "furniture")
 _PLURAL = {
     **{name: name for name in (*_MASS, "glasses")},
-    "sky": "skies", "bus": "buses", "bench": "benches", "bush": "bushes", "person": "people",
+    "sky": "skies", "cactus": "cactuses", "bus": "buses", "bench": "benches", "bush": "bushes", "person": "people",
     "facial part": "facial features", "patterned": "patterned surfaces", "outdoor scene": "outdoor scenes", "indoor scene": "indoor scenes",
 }  # fmt: skip
 _ONE_OF_A_KIND = ("sky", "sun", "moon")
@@ -62,8 +62,10 @@ _LOOSE = ("areas", "surfaces", "things")
 
 @dataclass(frozen=True)
 class Meaning:
-    """What regions share; empty entries say nothing. head: a key of `HEADS`. whole: what a part belongs to, one of `WHOLES`. color, texture,
-    material, scene: names without Broden's endings but for the scene."""
+    """What regions share; empty entries say nothing. head: a key of `HEADS`. whole: what a part belongs to, one of `WHOLES`.
+
+    color, texture, material, scene: names, without Broden's ending for colours.
+    """
 
     head: str = ""
     whole: str = ""
