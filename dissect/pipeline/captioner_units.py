@@ -27,13 +27,13 @@ from dissect.concepts.procedural.names import CONCEPTS, NUMBER, SCENES
 from dissect.network import LoadedNetwork
 from dissect.pipeline.train_default import Pictures, load_pictures
 from dissect.probe.exemplars import TopImages, exemplars, unpack_mask
+from dissect.probe.histogram import measure
 from dissect.probe.maps import MapArray, MapShard
 from dissect.probe.profile import profile
 from dissect.probe.signatures import LabelShard, build_label_shard, label_image
+from dissect.probe.threshold import thresholds
 from dissect.probe.upsample import grid
-from dissect.verify.maxima import Rules
 from dissect.verify.planted import covered, noise_fields
-from dissect.verify.rotations import exact_thresholds
 
 EXEMPLARS = 15
 MASKED, ACTIVE = 0.01, 0.005
@@ -107,7 +107,7 @@ def surfaces_of(labels: LabelShard) -> Surfaces:
 
 
 def units_of(layer: str, maps: MapArray, world: World, most: int | None = None, seed: int = 0) -> Units:
-    """Units of maps (N, U, h, w), dead and constant ones left out; at most so many, drawn from the seed."""
+    """Units of float16 maps (N, U, h, w), dead and constant ones left out; at most so many, drawn from the seed."""
     images, count = maps.shape[:2]
     flat = np.ascontiguousarray(maps.reshape(images, count, -1))
     alive = np.flatnonzero(flat.max(axis=(0, 2)) > flat.min(axis=(0, 2)))
@@ -115,8 +115,8 @@ def units_of(layer: str, maps: MapArray, world: World, most: int | None = None, 
         alive = np.sort(np.random.default_rng((seed, 0xA11)).permutation(alive)[:most])
     flat = np.ascontiguousarray(flat[:, alive])
     shard = MapShard.dense(flat, flat.max(axis=2).astype(np.float32), np.ones(images, np.bool_), (int(maps.shape[2]), int(maps.shape[3])))
-    rules = Rules(world.data.vocabulary, profile("standard"))
-    masked, active = (exact_thresholds([shard], replace(rules, quantile=share)) for share in (MASKED, ACTIVE))
+    histogram = measure(flat, shard.included).histogram
+    masked, active = (thresholds(histogram, share, profile("standard")) for share in (MASKED, ACTIVE))
     top = TopImages.empty(len(alive), EXEMPLARS)
     top.update(shard.maxima, 0)
     found = exemplars(top, lambda image, unit: flat[image, unit], masked, grid(shard.map_size, SIZE, "half_pixel"))
@@ -146,12 +146,11 @@ def planted(
 ) -> Units:
     """One unit a meaning. noise: standard deviation, where 1 is full cover of a place."""
     random = np.random.default_rng((seed, 0x91A))
-    maps = np.empty((len(world), len(meanings), *map_size), np.float32)
+    maps = np.empty((len(world), len(meanings), *map_size), np.float16)
     for place, meaning in enumerate(meanings):
         holds = holds_in(meaning, world.surfaces.holds)[world.surfaces.kind].reshape(len(world), *SIZE)
-        maps[:, place] = covered(holds, map_size)
-        if noise:
-            maps[:, place] += noise * noise_fields(random, (len(world), *map_size)).astype(np.float32)
+        clean = covered(holds, map_size)
+        maps[:, place] = clean + noise * noise_fields(random, clean.shape) if noise else clean
     return units_of(f"{name}/{map_size[0]}x{map_size[1]}", maps, world)
 
 

@@ -59,7 +59,7 @@ class Plan:
 
     pictures: int = 3000
     validation_pictures: int = 1500
-    networks: int = 4
+    networks: int = 5
     untrained: int = 2
     validation: int = 2
     epochs: int = 3

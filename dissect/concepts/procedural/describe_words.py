@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from dissect.concepts.procedural.names import COLORS, KINDS, MATERIALS, NUMBER, OBJECTS, PARTS, SCENES, TEXTURES
+from dissect.errors import UsageError
 
 BROAD: Mapping[str, tuple[str, ...]] = {
     "tree": ("tree", "palm tree", "pine tree"),
@@ -101,21 +102,21 @@ def check_meaning(meaning: Meaning) -> None:
     """Raise unless every entry is a name of its kind.
 
     Raises:
-        ValueError: naming the entry.
+        UsageError: naming the entry.
     """
     known = {"head": tuple(HEADS), "whole": WHOLES, "color": COLORS, "texture": TEXTURES, "material": SUBSTANCES, "scene": SCENES}
     for name, names in known.items():
         if (value := getattr(meaning, name)) and value not in names:
-            raise ValueError(f"{value!r} is no {name} of the drawn pictures")
+            raise UsageError(f"{value!r} is no {name} that a meaning of drawn pictures can have. Choose one of: {', '.join(names)}.")
     if not meaning.words or (meaning.whole and not meaning.head):
-        raise ValueError("a meaning has an entry, and a whole only beside a head")
+        raise UsageError("a meaning has at least one entry, and a whole only beside a head.")
 
 
 def phrasings(meaning: Meaning) -> tuple[str, ...]:
     """All phrases for a meaning, the plainest first, each once.
 
     Raises:
-        ValueError: as `check_meaning`.
+        UsageError: as `check_meaning`.
     """
     check_meaning(meaning)
     plain = dict.fromkeys(_without_scene(meaning))
