@@ -51,7 +51,7 @@ def captioning(home: Path, count: int, pictures: int) -> float:
     found = describe(saved.decoder.over(keys), saved.language_model, Decoding(length=saved.length, weight=saved.weight))
     seconds = time.monotonic() - began
     opened = len(np.unique(units.image))
-    print(f"{len(units)} units, {EXEMPLARS} exemplars each on {opened} pictures: features {features:.1f} s, words {seconds - features:.1f} s")
+    print(f"{len(units)} units, {EXEMPLARS} exemplars each, {opened} pictures: features {features:.1f} s, words {seconds - features:.1f} s")
     print(f"for example: {', '.join(some[0].text for some in found[:5])}")
     return seconds
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from dissect.caption.detection import Contents
@@ -28,12 +29,12 @@ from dissect.network import LoadedNetwork
 from dissect.pipeline.train_default import Pictures, load_pictures
 from dissect.probe.exemplars import TopImages, exemplars, unpack_mask
 from dissect.probe.histogram import measure
-from dissect.probe.maps import MapArray, MapShard
+from dissect.probe.maps import MapShard
 from dissect.probe.profile import profile
 from dissect.probe.signatures import LabelShard, build_label_shard, label_image
 from dissect.probe.threshold import thresholds
 from dissect.probe.upsample import grid
-from dissect.verify.planted import covered, noise_fields
+from dissect.verify.planted import noise_fields
 
 EXEMPLARS = 15
 MASKED, ACTIVE = 0.01, 0.005
@@ -106,7 +107,7 @@ def surfaces_of(labels: LabelShard) -> Surfaces:
     return Surfaces(kind.astype(np.int32), holds)
 
 
-def units_of(layer: str, maps: MapArray, world: World, most: int | None = None, seed: int = 0) -> Units:
+def units_of(layer: str, maps: NDArray[np.float16], world: World, most: int | None = None, seed: int = 0) -> Units:
     """Units of float16 maps (N, U, h, w), dead and constant ones left out; at most so many, drawn from the seed."""
     images, count = maps.shape[:2]
     flat = np.ascontiguousarray(maps.reshape(images, count, -1))
@@ -146,12 +147,25 @@ def planted(
 ) -> Units:
     """One unit a meaning. noise: standard deviation, where 1 is full cover of a place."""
     random = np.random.default_rng((seed, 0x91A))
+    holds = np.stack([holds_in(meaning, world.surfaces.holds) for meaning in meanings], axis=1)
+    share = (_cells(world, map_size) @ holds.astype(np.float32)).reshape(len(world), *map_size, len(meanings))
     maps = np.empty((len(world), len(meanings), *map_size), np.float16)
-    for place, meaning in enumerate(meanings):
-        holds = holds_in(meaning, world.surfaces.holds)[world.surfaces.kind].reshape(len(world), *SIZE)
-        clean = covered(holds, map_size)
-        maps[:, place] = clean + noise * noise_fields(random, clean.shape) if noise else clean
+    for unit in range(len(meanings)):
+        clean = share[..., unit]
+        maps[:, unit] = clean + noise * noise_fields(random, clean.shape) if noise else clean
     return units_of(f"{name}/{map_size[0]}x{map_size[1]}", maps, world)
+
+
+def _cells(world: World, map_size: tuple[int, int]) -> scipy.sparse.csr_array:
+    """(N h w, S): the share of each place's pixels that have each label set."""
+    kind, sets = world.surfaces.kind, len(world.surfaces.holds)
+    place = np.arange(np.prod(map_size)).reshape(map_size)
+    place = np.kron(place, np.ones((LABEL // map_size[0], LABEL // map_size[1]), np.int64)).ravel()
+    row = np.arange(len(kind))[:, None] * np.prod(map_size) + place
+    known, count = np.unique(row * sets + kind, return_counts=True)
+    share = (count * np.prod(map_size) / kind.shape[1]).astype(np.float32)
+    shape = (len(kind) * int(np.prod(map_size)), sets)
+    return scipy.sparse.csr_array((share, (known // sets, known % sets)), shape=shape)
 
 
 def captioner_keys(units: Units, world: World, network: LoadedNetwork, advance: Callable[[int], None] = lambda _: None) -> Keys:

@@ -158,8 +158,8 @@ def planted_units(meanings: Sequence[Meaning], world: World, plan: Plan) -> tupl
     parts, chosen = [], []
     for place, (size, noise) in enumerate((((8, 8), 0.0), ((16, 16), 0.0), ((8, 8), 0.15), ((16, 16), 0.15))):
         some = several[place::4]
-        for first in range(0, len(some), 100):
-            found = planted(some[first : first + 100], world, size, noise=noise, seed=plan.seed + first)
+        for first in range(0, len(some), 250):
+            found = planted(some[first : first + 250], world, size, noise=noise, seed=plan.seed + first)
             parts.append(found)
             chosen += [some[first + unit] for unit in found.unit]
     return joined(parts), chosen

@@ -39,7 +39,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
 def truth(drawn: Picture, group: frozenset[int]) -> np.ndarray:
     """(P,): where one of a group of concepts is annotated, read from the picture's planes, not from its label sets."""
     found = np.isin(drawn.planes.reshape(len(drawn.planes), -1), list(group)).any(axis=0)
-    return found | bool(group & {NUMBER[name] for name in drawn.whole})
+    return np.asarray(found | bool(group & {NUMBER[name] for name in drawn.whole}))
 
 
 def regions_of(drawn: list[Picture], world: Surfaces, names: list[str], seed: int) -> tuple[Regions, list[int], np.ndarray]:
