@@ -53,6 +53,12 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "living_room-s": ("in living rooms", "in a living room"),
     "office-s": ("in offices", "in an office"),
 }
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "patterned": ("surfaces with patterns", "patterned areas", "patterns"),
+    "outdoor scene": ("pictures taken outdoors", "places outdoors"),
+    "indoor scene": ("pictures taken indoors", "places indoors"),
+}
+"""Further phrases for a head that is said alone."""
 _MADE = {"wood": "wooden", "metal": "metal", "glass": "glass", "foliage": "leafy"}
 _NOUNS = {
     "striped": "stripes", "dotted": "dots", "checkered": "checkers", "zigzagged": "zigzags", "grid": "grids", "wavy": "waves",
@@ -146,6 +152,7 @@ def _headed(meaning: Meaning) -> Iterator[str]:
         yield _joined(before, many)
         if one not in _NO_ARTICLE:
             yield _with_article(_joined(before, one))
+        yield from _ALSO.get(meaning.head, ()) if not before else ()
     else:
         owners = plural(meaning.whole)
         yield f"{_joined(before, many)} of {owners}"
