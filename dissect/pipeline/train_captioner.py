@@ -44,7 +44,6 @@ from dissect.probe.progress import Progress, Quiet
 Say = Callable[[str], None]
 NAME = "demo-captioner"
 LAMBDAS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-TOLERATED = 0.005
 NETWORK_SEED, WORLD_SEED, VALIDATION_SEED = 100, 101, 102
 """Seeds of the pictures on which networks are trained, on which their units are described, and of the validation networks' pictures."""
 
@@ -225,8 +224,7 @@ def choose_weight(saved: SavedCaptioner, trial: Trial, progress: Progress) -> tu
     """Lambda, with the mean AUC of the detection score on validation units of each that was tried; and of all texts said there the one that
     does best when it is said of every unit, the baseline "constant".
 
-    Lambda is the largest whose AUC is at most `TOLERATED` below the best: with it descriptions are as telling as they can be without
-    being worse.
+    Lambda is the best of those above 0; with 0 there is no PMI, so it is tried for comparison only.
     """
     naming, contents = Naming(trial.world.data.vocabulary), trial.world.contents
     progress.start("choose lambda", len(trial.keys), "unit")
@@ -238,7 +236,7 @@ def choose_weight(saved: SavedCaptioner, trial: Trial, progress: Progress) -> tu
     for weight in LAMBDAS:
         texts = [reranked(some, weight).text for some in found]
         scores[weight] = float(np.nanmean(detection(texts, trial.examples, contents, naming).auc))
-    best = max(weight for weight in LAMBDAS if scores[weight] >= max(scores.values()) - TOLERATED)
+    best = max((weight for weight in LAMBDAS if weight > 0), key=lambda weight: scores[weight])
     texts = [reranked(some, best).text for some in found]
     fixed = {
         text: float(np.nanmean(detection([text] * len(texts), trial.examples, contents, naming).auc)) for text in dict.fromkeys(texts)
