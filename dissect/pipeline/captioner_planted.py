@@ -58,6 +58,13 @@ def plantable(meanings: Sequence[Meaning], world: World, images: int = IMAGES, p
     return found
 
 
+def cover(meaning: Meaning, world: World) -> float:
+    """Share of all label pixels of a world on which a meaning holds."""
+    contents = world.contents
+    holds = holds_in(meaning, world.surfaces.holds)
+    return float((contents.count * holds[contents.signature]).sum() / contents.count.sum())
+
+
 def single() -> list[Meaning]:
     """One entry each."""
     looks = [Meaning(color=name) for name in COLORS] + [Meaning(texture=name) for name in TEXTURES]

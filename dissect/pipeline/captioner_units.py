@@ -159,8 +159,8 @@ def planted(
 def _cells(world: World, map_size: tuple[int, int]) -> scipy.sparse.csr_array:
     """(N h w, S): the share of each place's pixels that have each label set."""
     kind, sets = world.surfaces.kind, len(world.surfaces.holds)
-    place = np.arange(np.prod(map_size)).reshape(map_size)
-    place = np.kron(place, np.ones((LABEL // map_size[0], LABEL // map_size[1]), np.int64)).ravel()
+    grown = np.ones((LABEL // map_size[0], LABEL // map_size[1]), np.int64)
+    place = np.kron(np.arange(np.prod(map_size)).reshape(map_size), grown).ravel()
     row = np.arange(len(kind))[:, None] * np.prod(map_size) + place
     known, count = np.unique(row * sets + kind, return_counts=True)
     share = (count * np.prod(map_size) / kind.shape[1]).astype(np.float32)

@@ -36,8 +36,8 @@ from dissect.errors import UsageError
 from dissect.fingerprint import Plain
 from dissect.network import LoadedNetwork
 from dissect.pipeline.captioner_networks import HELD_OUT, Member
-from dissect.pipeline.captioner_planted import UNSEEN, combined, hidden, plantable, single
-from dissect.pipeline.captioner_units import Units, World, annotated, open_world, planted
+from dissect.pipeline.captioner_planted import UNSEEN, combined, cover, hidden, plantable, single
+from dissect.pipeline.captioner_units import MASKED, Units, World, annotated, open_world, planted
 from dissect.pipeline.train_captioner import Plan, embedded, keys_of, network_units, reranked
 from dissect.probe.progress import Progress, Quiet
 
@@ -125,6 +125,8 @@ class Evaluated:
     bleu: float
     perplexity: float
     shown: tuple[tuple[str, int, str, str], ...] = ()
+    told: tuple[tuple[str, str, str], ...] = ()
+    """(kind, meaning, description) of planted units that were not named right."""
 
     def holds(self) -> dict[str, bool]:
         """The claims: pmi is at most .02 below given, both are above every baseline, and planted meanings are named."""
@@ -198,15 +200,16 @@ def evaluate(
         some = range(0, len(units), max(1, len(units) // 8))
         shown += [(units.layer[unit], units.unit[unit], texts["annotator"][0][unit], texts["pmi"][0][unit]) for unit in some]
         named += _planted(saved, world, network, seed, progress)
-    total = sum(count for _, count in losses)
+    total, naming = sum(count for _, count in losses), Naming(world.data.vocabulary)
     return Evaluated(
         tuple(_row(tested, method) for method in METHODS),
-        tuple(_planted_rows(named, Naming(world.data.vocabulary))),
+        tuple(_planted_rows(named, naming)),
         tuple(names),
         int(np.isfinite(np.concatenate(tested.auc["pmi"])).sum()),
         bleu([text for text, _ in pairs], [some for _, some in pairs]),
         float(np.exp(sum(loss for loss, _ in losses) / total)) if total else float("nan"),
         tuple(shown),
+        tuple((kind, phrasings(meaning)[0], text) for kind, meaning, text in named if not names_all(naming, meaning, text)),
     )
 
 
@@ -275,14 +278,21 @@ def _loss(saved: SavedCaptioner, keys: Keys, words: Sequence[tuple[str, ...]]) -
 def _planted(
     saved: SavedCaptioner, world: World, network: LoadedNetwork, seed: int, progress: Progress
 ) -> list[tuple[str, Meaning, str]]:
-    """(kind, meaning, description) of planted units in a world: single concepts, combinations, unseen ones, and single ones with noise."""
-    alone = plantable([meaning for meaning in single() if meaning.head not in BROAD], world)
+    """(kind, meaning, description) of planted units in a world: single concepts, with noise, large ones, combinations, and unseen ones.
+
+    Large are concepts that cover more than twice the share of a mask: such a unit is at its maximum in many places, and its mask is only
+    where the concept fills a place, such as the torsos of people.
+    """
+    every = plantable([meaning for meaning in single() if meaning.head not in BROAD], world)
+    alone = [meaning for meaning in every if cover(meaning, world) <= 2 * MASKED]
     pairs = plantable([each for each in combined() if each.look and (each.head or each.words > 1) and not hidden(each)], world)
+    pairs = [meaning for meaning in pairs if cover(meaning, world) <= 2 * MASKED]
     pairs = [pairs[place] for place in np.random.default_rng((seed, 0xC0)).permutation(len(pairs))[:COMBINATIONS]]
     found = []
     for kind, meanings, noise in (
         ("concepts", alone, 0.0),
         ("concepts, noise", alone, 0.3),
+        ("large concepts", [meaning for meaning in every if meaning not in alone], 0.0),
         ("combinations", pairs, 0.0),
         ("unseen combinations", plantable(UNSEEN, world, 15), 0.0),
     ):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from dissect.caption.decoder import CaptionDecoder, DecoderSizes
 from dissect.caption.decoding import Decoding, Description, describe
@@ -29,7 +30,7 @@ from dissect.pipeline.evaluate_captioner import BASELINES, METHODS, SMALL, Evalu
 from dissect.pipeline.train_captioner import QUICK, Plan, embedded, feature_scale, folded, reranked, shipped_captioner, train
 from dissect.pipeline.train_default import prepared
 
-FOUND = [Meaning("sky"), Meaning("wall"), Meaning("person"), Meaning(color="red"), Meaning("face", "person")]
+FOUND = [Meaning("sky"), Meaning("wall"), Meaning("wheel"), Meaning(color="red"), Meaning("hat"), Meaning("windowpane")]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -103,9 +104,8 @@ def test_exemplars_are_the_strongest_pictures_and_masks_what_exceeds_the_quantil
         peaks = maps[:, unit].reshape(100, -1).max(axis=1)
         assert sorted(found.image[place].tolist()) == sorted(np.argsort(-peaks, kind="stable")[:15].tolist())
         cut = np.sort(maps[:, unit].ravel())[::-1][64]  # the (floor(.01 n) + 1)-th of n = 6,400
-        active = maps[found.image[place, 0], unit] > cut
-        mask = found.masks[place, 0].reshape(8, 8, 8, 8).any(axis=(1, 3))
-        assert (mask >= active).all() and mask.any()
+        whole = functional.interpolate(torch.from_numpy(maps[found.image[place], unit].astype(np.float32))[None], (64, 64), mode="bilinear")
+        assert ((whole[0].numpy() > cut).reshape(15, -1) == found.masks[place]).mean() > 0.9999  # borders may be rounded otherwise
         assert found.threshold[place] == np.sort(maps[:, unit].ravel())[::-1][32]
 
 
@@ -280,7 +280,7 @@ def test_the_shipped_captioner_names_what_planted_units_mean(units: Units, world
     keys = captioner_keys(units, world, network)
     found = describe(saved.decoder.over(keys), saved.language_model, Decoding(length=saved.length, weight=saved.weight))
     right = [names_all(naming, FOUND[unit], some[0].text) for unit, some in zip(units.unit, found, strict=True)]
-    assert sum(right) >= 4, [some[0].text for some in found]
+    assert sum(right) >= len(FOUND) - 1, [some[0].text for some in found]
 
 
 def test_the_held_out_shapes_are_known() -> None:
