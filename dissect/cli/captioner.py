@@ -12,7 +12,8 @@ from dissect.cli.state import State
 
 if TYPE_CHECKING:
     from dissect.caption.files import SavedCaptioner
-    from dissect.pipeline.evaluate_captioner import Evaluated, Evaluation, Row
+    from dissect.pipeline.captioner_result import Evaluated, Row
+    from dissect.pipeline.evaluate_captioner import Evaluation
     from dissect.probe.progress import Progress
 
 group = typer.Typer(name="captioner", help="The captioner: train it, test it.", no_args_is_help=True, rich_markup_mode=None)

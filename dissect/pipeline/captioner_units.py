@@ -211,4 +211,3 @@ def phrased(meaning: Meaning, random: np.random.Generator, count: int = 3) -> tu
     """What annotators say of a planted unit: its meaning, in several phrasings."""
     phrases = phrasings(meaning)
     return tuple(phrases[place % len(phrases)] for place in random.permutation(max(count, len(phrases)))[:count])
-

@@ -238,9 +238,7 @@ def choose_weight(saved: SavedCaptioner, trial: Trial, progress: Progress) -> tu
         scores[weight] = float(np.nanmean(detection(texts, trial.examples, contents, naming).auc))
     best = max((weight for weight in LAMBDAS if weight > 0), key=lambda weight: scores[weight])
     texts = [reranked(some, best).text for some in found]
-    fixed = {
-        text: float(np.nanmean(detection([text] * len(texts), trial.examples, contents, naming).auc)) for text in dict.fromkeys(texts)
-    }
+    fixed = {text: float(np.nanmean(detection([text] * len(texts), trial.examples, contents, naming).auc)) for text in dict.fromkeys(texts)}
     facts: dict[str, Plain] = {f"{weight:g}": round(score, 4) for weight, score in scores.items()}
     return best, {"lambda_tried": facts, "constant": max(fixed, key=lambda text: fixed[text])}
 

@@ -25,8 +25,9 @@ from dissect.network import LoadedNetwork
 from dissect.pipeline import captioner_networks, train_captioner
 from dissect.pipeline.captioner_networks import HELD_OUT, SHAPES, TEACHING, Member, recorded, taught
 from dissect.pipeline.captioner_planted import HIDDEN, UNSEEN, combined, hidden, plantable, single
+from dissect.pipeline.captioner_result import BASELINES, METHODS
 from dissect.pipeline.captioner_units import Units, World, annotated, captioner_keys, joined, open_world, phrased, planted, units_of
-from dissect.pipeline.evaluate_captioner import BASELINES, METHODS, SMALL, Evaluation, evaluate, names_all, shuffled
+from dissect.pipeline.evaluate_captioner import SMALL, Evaluation, evaluate, names_all, shuffled
 from dissect.pipeline.train_captioner import QUICK, Plan, embedded, feature_scale, folded, reranked, shipped_captioner, train
 from dissect.pipeline.train_default import prepared
 
