@@ -143,9 +143,10 @@ def joined(parts: Sequence[Units]) -> Units:
 
 
 def planted(
-    meanings: Sequence[Meaning], world: World, map_size: tuple[int, int], *, noise: float = 0.0, seed: int = 0, name: str = "planted"
+    meanings: Sequence[Meaning], world: World, map_size: tuple[int, int], *, noise: float = 0.0, shown: float = 1.0, seed: int = 0
 ) -> Units:
-    """One unit a meaning. noise: standard deviation, where 1 is full cover of a place."""
+    """One unit a meaning. noise: standard deviation, where 1 is full cover of a place. shown: the share of pictures that each unit sees,
+    drawn for each, so that units of one meaning have different exemplars; it is 0 in all others."""
     random = np.random.default_rng((seed, 0x91A))
     holds = np.stack([holds_in(meaning, world.surfaces.holds) for meaning in meanings], axis=1)
     share = (_cells(world, map_size) @ holds.astype(np.float32)).reshape(len(world), *map_size, len(meanings))
@@ -153,7 +154,8 @@ def planted(
     for unit in range(len(meanings)):
         clean = share[..., unit]
         maps[:, unit] = clean + noise * noise_fields(random, clean.shape) if noise else clean
-    return units_of(f"{name}/{map_size[0]}x{map_size[1]}", maps, world)
+        maps[random.random(len(world)) >= shown, unit] = 0
+    return units_of(f"planted/{map_size[0]}x{map_size[1]}", maps, world)
 
 
 def _cells(world: World, map_size: tuple[int, int]) -> scipy.sparse.csr_array:

@@ -207,15 +207,17 @@ def _planted(saved: SavedCaptioner, world: World, network: LoadedNetwork, seed: 
     pairs = [meaning for meaning in pairs if cover(meaning, world) <= 2 * MASKED]
     pairs = [pairs[place] for place in np.random.default_rng((seed, 0xC0)).permutation(len(pairs))[:COMBINATIONS]]
     found = []
-    for kind, meanings, noise in (
-        ("concepts", alone, 0.0),
-        ("concepts, noise", alone, 0.3),
-        ("large concepts", [meaning for meaning in every if meaning not in alone], 0.0),
-        ("combinations", pairs, 0.0),
-        ("unseen combinations", plantable(UNSEEN, world, 15), 0.0),
+    fine, coarse = (16, 16), (8, 8)
+    for kind, meanings, size, noise in (
+        ("concepts", alone, fine, 0.0),
+        ("concepts, 8 x 8", alone, coarse, 0.0),
+        ("concepts, noise", alone, fine, 0.3),
+        ("large concepts", [meaning for meaning in every if meaning not in alone], fine, 0.0),
+        ("combinations", pairs, fine, 0.0),
+        ("unseen combinations", plantable(UNSEEN, world, 15), fine, 0.0),
     ):
         if meanings:
-            units = planted(meanings, world, (8, 8), noise=noise, seed=seed)
+            units = planted(meanings, world, size, noise=noise, seed=seed)
             keys = keys_of(units, world, network, progress)
             texts = [
                 some[0].text

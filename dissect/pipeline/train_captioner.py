@@ -4,7 +4,7 @@
     units       of small networks that were trained for this (`captioner_networks`), of untrained ones, and planted ones
     texts       three a unit: what its exemplars share, said truthfully (`concepts.procedural.describe`)
     keys        features of the *embedded* network under the exemplars' masks
-    training    decoder and language model; stopped early by networks that are in neither, which also choose lambda
+    training    decoder and language model; stopped early by networks and planted units of other pictures; the networks choose lambda
 
 The captioner sees units of these networks only. Those of the embedded network, which it is shipped for, it has never seen.
 """
@@ -53,7 +53,7 @@ class Plan:
     """How much of everything.
 
     pictures, validation_pictures: of the worlds, and of the networks' training. networks, untrained, validation: how many. epochs: of the
-    networks. layers: the last ones of each. units: of a layer at most. planted: units at most. decoder, language: hidden sizes.
+    networks. layers: the last ones of each. units: of a layer at most. planted: units. decoder, language: hidden sizes.
     embedding: of words, in both. passes: epochs of the captioner at most. seed: of everything drawn.
     """
 
@@ -65,11 +65,11 @@ class Plan:
     epochs: int = 3
     layers: int = 4
     units: int = 90
-    planted: int = 2000
+    planted: int = 2600
     decoder: int = 192
     language: int = 160
     embedding: int = 64
-    passes: int = 14
+    passes: int = 25
     seed: int = 0
 
     def members(self) -> tuple[list[Member], list[Member]]:
@@ -118,8 +118,7 @@ def gather(plan: Plan, home: Path, network: LoadedNetwork, say: Say, progress: P
     school = open_world(home, network, plan.pictures, NETWORK_SEED, say)
     world = open_world(home, network, plan.pictures, WORLD_SEED, say)
     real = network_units(teaching, school, world, plan, say)
-    seen = plantable([meaning for meaning in single() + combined() if not hidden(meaning)], world)
-    made, meanings = planted_units(seen, world, plan)
+    made, meanings = planted_units(_seen(world), world, plan.planted, plan.seed)
     texts = [tuple(each.text for each in some) for some in described(real, world, plan.seed, "describe units", progress)]
     random = np.random.default_rng((plan.seed, 0x7E47))
     texts += [phrased(meaning, random) for meaning in meanings]
@@ -127,16 +126,22 @@ def gather(plan: Plan, home: Path, network: LoadedNetwork, say: Say, progress: P
     other = open_world(home, network, plan.validation_pictures, VALIDATION_SEED, say)
     held = network_units(validating, school, other, plan, say)
     texts += [tuple(each.text for each in some) for some in described(held, other, plan.seed, "describe held-out units", progress)]
-    keys, held_keys = keys_of(units, world, network, progress), keys_of(held, other, network, progress)
+    sown, meanings = planted_units(_seen(other), other, max(2, plan.planted // 8), plan.seed + 1)
+    texts += [phrased(meaning, random) for meaning in meanings]
     examples = detection_examples(held.maxima, held.threshold, held.image, other.scene, plan.seed)
-    validation = np.arange(len(texts)) >= len(units)
+    every = [keys_of(units, world, network, progress), keys_of(held, other, network, progress), keys_of(sown, other, network, progress)]
     lessons = Lessons(
-        Keys(np.concatenate([keys.values, held_keys.values]), np.concatenate([keys.present, held_keys.present])),
+        Keys(np.concatenate([keys.values for keys in every]), np.concatenate([keys.present for keys in every])),
         texts,
-        validation,
-        tuple(name.split("/")[0] for name in (*units.layer, *held.layer)),
+        np.arange(len(texts)) >= len(units),
+        (*(name.split("/")[0] for name in (*units.layer, *held.layer)), *("planted in other pictures" for _ in meanings)),
     )
-    return lessons, Trial(held_keys, examples, other)
+    return lessons, Trial(every[1], examples, other)
+
+
+def _seen(world: World) -> list[Meaning]:
+    """Meanings that can be planted in a world and hold no unseen combination."""
+    return plantable([meaning for meaning in single() + combined() if not hidden(meaning)], world)
 
 
 def network_units(members: Sequence[Member], school: World, world: World, plan: Plan, say: Say) -> Units:
@@ -150,16 +155,19 @@ def network_units(members: Sequence[Member], school: World, world: World, plan: 
     return joined(parts)
 
 
-def planted_units(meanings: Sequence[Meaning], world: World, plan: Plan) -> tuple[Units, list[Meaning]]:
-    """Planted units of these meanings, half of them with noise, on maps of two sizes; which meanings, if there are too many, is drawn."""
-    random = np.random.default_rng((plan.seed, 0x91A7))
-    order = [meanings[place] for place in random.permutation(len(meanings))]
-    several = [order[place % len(order)] for place in range(min(plan.planted, 3 * len(order)))]
+def planted_units(meanings: Sequence[Meaning], world: World, count: int, seed: int) -> tuple[Units, list[Meaning]]:
+    """So many planted units, half of them of single concepts and half of all other meanings, in random order and again from the start;
+    half of them with noise, on maps of two sizes, each seeing half of the pictures."""
+    random = np.random.default_rng((seed, 0x91A7))
+    kinds = [[meaning for meaning in meanings if (meaning.words == 1) is alone] for alone in (True, False)]
+    orders = [[kind[place] for place in random.permutation(len(kind))] for kind in kinds]
+    several = [order[place % len(order)] for order in orders if order for place in range(count // 2)]
+    several = [several[place] for place in random.permutation(len(several))]
     parts, chosen = [], []
     for place, (size, noise) in enumerate((((8, 8), 0.0), ((16, 16), 0.0), ((8, 8), 0.15), ((16, 16), 0.15))):
         some = several[place::4]
         for first in range(0, len(some), 250):
-            found = planted(some[first : first + 250], world, size, noise=noise, seed=plan.seed + first)
+            found = planted(some[first : first + 250], world, size, noise=noise, shown=0.5, seed=seed + 1000 * place + first)
             parts.append(found)
             chosen += [some[first + unit] for unit in found.unit]
     return joined(parts), chosen
@@ -193,8 +201,8 @@ def learn_captioner(lessons: Lessons, plan: Plan, progress: Progress) -> tuple[C
     model, language_log = train_language_model(lessons.texts, vocabulary, language, how, split=sides, progress=progress)
     scale = feature_scale(lessons.keys, sides[0])
     scaled = Keys(lessons.keys.values * scale, lessons.keys.present)
-    sizes = DecoderSizes(lessons.keys.values.shape[2], plan.embedding, plan.decoder, plan.decoder // 2, 0.5)
-    how = Training(batch=128, epochs=plan.passes, patience=2, rate=3e-3, clip=5.0, seed=plan.seed)
+    sizes = DecoderSizes(lessons.keys.values.shape[2], plan.embedding, plan.decoder, plan.decoder // 2, 0.3)
+    how = Training(batch=128, epochs=plan.passes, patience=3, rate=3e-3, clip=5.0, seed=plan.seed)
     decoder, log = train_captioner(scaled, lessons.texts, vocabulary, sizes, how, split=sides, progress=progress)
     return folded(decoder, scale), model, {"captioner": _facts(log), "language_model": _facts(language_log)}
 

@@ -28,7 +28,7 @@ from dissect.pipeline.captioner_planted import HIDDEN, UNSEEN, combined, hidden,
 from dissect.pipeline.captioner_result import BASELINES, METHODS
 from dissect.pipeline.captioner_units import Units, World, annotated, captioner_keys, joined, open_world, phrased, planted, units_of
 from dissect.pipeline.evaluate_captioner import SMALL, Evaluation, evaluate, names_all, shuffled
-from dissect.pipeline.train_captioner import QUICK, Plan, embedded, feature_scale, folded, reranked, shipped_captioner, train
+from dissect.pipeline.train_captioner import QUICK, Plan, embedded, feature_scale, folded, planted_units, reranked, shipped_captioner, train
 from dissect.pipeline.train_default import prepared
 
 FOUND = [Meaning("sky"), Meaning("wall"), Meaning("wheel"), Meaning(color="red"), Meaning("hat"), Meaning("windowpane")]
@@ -135,6 +135,19 @@ def test_keys_are_of_the_embedded_recipe(units: Units, world: World, network: Lo
 def test_plantable_counts_pictures(world: World) -> None:
     found = plantable([Meaning("sky"), Meaning("cactus", color="purple")], world, images=10)
     assert found == [Meaning("sky")]
+
+
+def test_units_of_one_meaning_that_see_other_pictures_have_other_exemplars(world: World) -> None:
+    one, two = planted([Meaning("sky")] * 2, world, (8, 8), shown=0.5).image
+    assert set(one) != set(two)
+
+
+def test_half_of_the_planted_units_mean_one_thing_and_half_have_noise(world: World) -> None:
+    meanings = [Meaning("sky"), Meaning("wall"), Meaning("sky", color="blue")]
+    units, chosen = planted_units(meanings, world, 24, 0)
+    assert len(units) == len(chosen) == 24
+    assert sum(meaning.words == 1 for meaning in chosen) == 12
+    assert sorted(set(units.layer)) == ["planted/16x16", "planted/8x8"]
 
 
 def test_unseen_combinations_are_found_in_whatever_holds_them() -> None:
