@@ -27,7 +27,7 @@ Term = tuple[str, ...]
 
 FURTHER: Mapping[str, tuple[str, ...]] = {
     "person": ("people", "human", "man", "men", "woman", "women", "child", "children"),
-    "foliage": ("leaf", "leaves"),
+    "foliage": ("leaf", "leaves", "leafy"),
     "wood": ("wooden",),
     "metal": ("metallic",),
     "glass": ("glassy",),

@@ -40,7 +40,7 @@ FLAGS = {"--json", "--quiet", "-q", "--verbose", "-v", "--debug"}
 VALUED = {"--db", "--config"}
 GROUPS = (
     "run", "compose", "caption", "verify", "ablate", "edit", "audit", "compare", "series", "search", "read", "runs", "data", "models",
-    "cache", "database", "import_", "export", "serve", "registered", "review", "jobs", "tokens", "doctor", "demo",
+    "captioner", "cache", "database", "import_", "export", "serve", "registered", "review", "jobs", "tokens", "doctor", "demo",
 )  # fmt: skip
 """Modules of this room that add commands with `register(app)`; in the order of the help text."""
 
@@ -151,4 +151,5 @@ def _command_words(words: Sequence[str]) -> list[str]:
         if word.startswith("-") or not word.isidentifier() or len(names) == 2:
             break
         names.append(word)
-    return names[:1] if names and names[0] not in ("runs", "data", "models", "cache", "db", "jobs", "token") else names
+    grouped = ("runs", "data", "models", "captioner", "cache", "db", "jobs", "token")
+    return names[:1] if names and names[0] not in grouped else names

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -32,6 +33,8 @@ from dissect.network.checkpoint import read_checkpoint
 from dissect.network.demo_net import DemoNet, demo_net
 from dissect.network.fit import fit
 from dissect.paths import shipped
+
+Net = TypeVar("Net", bound=nn.Module)
 
 MEAN, STD = 0.45, 0.25
 """Of all channels, of pixels in 0..1."""
@@ -78,9 +81,19 @@ def load_pictures(probe_set: ProbeSet) -> Pictures:
 
 
 def learn(pictures: Pictures, *, epochs: int, seed: int, device: str = "cpu", say: Callable[[str], None] = print) -> DemoNet:
-    """AdamW with a one-cycle rate over shuffled batches; pictures are mirrored, shifted and lit differently each time."""
+    """The embedded network, taught from fresh weights; see `teach`."""
+    return teach(demo_net(seed), pictures, epochs=epochs, seed=seed, device=device, say=say)
+
+
+def teach(
+    network: Net, pictures: Pictures, *, epochs: int, seed: int, device: str = "cpu", say: Callable[[str], None] = print
+) -> Net:  # fmt: skip
+    """AdamW with a one-cycle rate over shuffled batches; pictures are mirrored, shifted and lit differently each time.
+
+    network: one that takes (B, 3, 128, 128) and gives a logit for each concept; it is changed, and given back in evaluation mode.
+    """
     generator = torch.Generator().manual_seed(seed)
-    network = demo_net(seed).train()
+    network.train()
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = len(pictures.pixels) // BATCH
     optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3, weight_decay=0.02)
