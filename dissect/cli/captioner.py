@@ -31,7 +31,7 @@ def train(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, to see that it works: the captioner knows nothing.")] = False,
     pictures: Annotated[int | None, typer.Option(min=100, help="Drawn pictures to teach with (3000).")] = None,
     networks: Annotated[int | None, typer.Option(min=1, help="Trained networks that teach (5).")] = None,
-    planted: Annotated[int | None, typer.Option(min=1, help="Planted units (2600).")] = None,
+    planted: Annotated[int | None, typer.Option(min=1, help="Planted units (5000).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of networks, planted units and training.")] = 0,
     evaluate: Annotated[bool, typer.Option(help="Test it on held-out networks, and write the scores into its card.")] = True,
 ) -> None:

@@ -65,8 +65,8 @@ class Plan:
     epochs: int = 3
     layers: int = 4
     units: int = 90
-    planted: int = 2600
-    decoder: int = 192
+    planted: int = 5000
+    decoder: int = 256
     language: int = 160
     embedding: int = 64
     passes: int = 25
@@ -202,7 +202,7 @@ def learn_captioner(lessons: Lessons, plan: Plan, progress: Progress) -> tuple[C
     scale = feature_scale(lessons.keys, sides[0])
     scaled = Keys(lessons.keys.values * scale, lessons.keys.present)
     sizes = DecoderSizes(lessons.keys.values.shape[2], plan.embedding, plan.decoder, plan.decoder // 2, 0.3)
-    how = Training(batch=128, epochs=plan.passes, patience=3, rate=3e-3, clip=5.0, seed=plan.seed)
+    how = Training(batch=128, epochs=plan.passes, patience=3, rate=2e-3, clip=5.0, seed=plan.seed)
     decoder, log = train_captioner(scaled, lessons.texts, vocabulary, sizes, how, split=sides, progress=progress)
     return folded(decoder, scale), model, {"captioner": _facts(log), "language_model": _facts(language_log)}
 

@@ -193,7 +193,10 @@ def _of_texture(meaning: Meaning) -> Iterator[str]:
 def _scene_alone(scene: str) -> Iterator[str]:
     name = "night" if scene == "night_city-s" else scene.removesuffix("-s").replace("_", " ")
     yield f"{name} scenes"
-    yield f"scenes {_PLACES[scene][-1]}" if scene not in ("night_city-s", "street-s", "mountain-s") else f"{name} pictures"
+    if scene in ("night_city-s", "street-s"):
+        yield f"{name} pictures"
+    elif scene != "mountain-s":  # "mountain pictures" would name the thing, not the scene
+        yield f"scenes {_PLACES[scene][-1]}"
     yield f"pictures taken {_PLACES[scene][0]}"
 
 
