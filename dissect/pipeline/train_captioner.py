@@ -30,7 +30,7 @@ from dissect.caption.naming import Naming
 from dissect.caption.tokens import Vocabulary
 from dissect.caption.training import Training, TrainingLog, train_captioner, train_language_model
 from dissect.concepts.procedural.describe import Said
-from dissect.concepts.procedural.describe_words import Meaning
+from dissect.concepts.procedural.describe_words import BROAD, Meaning
 from dissect.fingerprint import Plain
 from dissect.network import LoadedNetwork
 from dissect.network.load import load_network
@@ -140,8 +140,10 @@ def gather(plan: Plan, home: Path, network: LoadedNetwork, say: Say, progress: P
 
 
 def _seen(world: World) -> list[Meaning]:
-    """Meanings that can be planted in a world and hold no unseen combination."""
-    return plantable([meaning for meaning in single() + combined() if not hidden(meaning)], world)
+    """Meanings that can be planted in a world and hold no unseen combination. A broader name is none: its exemplars are those of the most
+    frequent of its kinds, so that units of cars would be called vehicles."""
+    told = [meaning for meaning in single() + combined() if meaning.head not in BROAD or meaning.head in ("tree", "lamp")]
+    return plantable([meaning for meaning in told if not hidden(meaning)], world)
 
 
 def network_units(members: Sequence[Member], school: World, world: World, plan: Plan, say: Say) -> Units:
