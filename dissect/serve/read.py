@@ -162,10 +162,9 @@ class Reader:
         Raises:
             NotFoundError: there is none; near names are listed.
         """
-        here = self._store.concepts(category=category)
-        found = [concept for concept in here if concept.name == name]
+        found = self._store.concepts(category=category, names=[name])
         if not found:
-            near = difflib.get_close_matches(name, {concept.name for concept in here}, n=5)
+            near = difflib.get_close_matches(name, self._store.concept_names(category=category), n=5)
             hint = f" Near: {', '.join(near)}." if near else ""
             raise NotFoundError(f"there is no concept {name!r} in the category {category!r}.{hint}")
         return max(found, key=lambda concept: concept.units)
@@ -182,9 +181,8 @@ class Reader:
 
     def near(self, text: str, most: int = 6) -> list[ConceptView]:
         """Concepts that units carry and whose names are near a text that found nothing."""
+        names = difflib.get_close_matches(text.strip().lower()[:100], self._store.concept_names(carried=True), n=most, cutoff=0.5)
         carried: dict[str, ConceptView] = {}
-        for concept in self._store.concepts():
-            if concept.units and concept.units > (carried[concept.name].units if concept.name in carried else 0):
-                carried[concept.name] = concept
-        names = difflib.get_close_matches(text.strip().lower()[:100], carried, n=most, cutoff=0.5)
+        for concept in self._store.concepts(names=names):
+            carried[concept.name] = max(concept, carried.get(concept.name, concept), key=lambda each: each.units)
         return [carried[name] for name in names]
