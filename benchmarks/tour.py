@@ -32,7 +32,7 @@ from dissect.store import Store, UnitFilter, UnitView
 
 MOST_BYTES = 120_000
 QUALITIES = (80, 70, 60, 50, 40)
-DESK, PHONE = (1280, 900), (390, 844)
+DESK, TALL, PHONE = (1280, 900), (1280, 1400), (390, 844)
 WORD = "tree"
 
 
@@ -83,7 +83,7 @@ def shots(unit: UnitView) -> list[Shot]:
     return [
         Shot("search", links.with_query("/units", {"q": WORD})),
         Shot("unit", here),
-        Shot("layer", links.layer(unit.model, unit.run_id, unit.layer)),
+        Shot("layer", links.layer(unit.model, unit.run_id, unit.layer), TALL),
         Shot("unit-phone", here, PHONE, 1.5, "dark"),
     ]
 
@@ -99,7 +99,7 @@ def compared(home: Path) -> Iterator[tuple[Path, Shot]]:
         dissect(home, "--db", f"sqlite:///{copy}", "score", str(first), "--quantile", "0.01", "--no-report")
         with _opened(copy) as store:
             second = store.run("latest").id
-        yield copy, Shot("compare", links.with_query("/compare", {"a": first, "b": second}))
+        yield copy, Shot("compare", links.with_query("/compare", {"a": first, "b": second}), TALL)
 
 
 @contextlib.contextmanager

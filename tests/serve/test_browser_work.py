@@ -125,6 +125,7 @@ def test_a_label_is_accepted_and_then_corrected_by_who_has_logged_in(browser: Br
         page.get_by_role("button", name="Relabel").click()
         expect(page.locator("#review")).to_contain_text("spokes <b>of</b> wheels")
         assert "never the tyre" in page.locator("#review").inner_text()
+        assert page.get_by_text("A review says spokes <b>of</b> wheels.").is_visible()
         if script:
             accessible(page)
         page.goto("/units?reviewed=relabelled&all_runs=true")
