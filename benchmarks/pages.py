@@ -46,7 +46,8 @@ class Timed:
 
 def addresses(store: Store) -> dict[str, str]:
     """What a person opens: name of the page -> its address. Deep pages begin behind the tenth."""
-    newest, strongest = store.runs(limit=1)[0], store.units(UnitFilter(newest=True), limit=1, exemplars=0)[0]
+    runs, strongest = store.runs(limit=2), store.units(UnitFilter(newest=True), limit=1, exemplars=0)[0]
+    newest = runs[0]
     layer = links.layer(newest.model, newest.id, newest.layers[0])
     return {
         "first page": "/",
@@ -65,7 +66,7 @@ def addresses(store: Store) -> dict[str, str]:
         "unit": links.unit(strongest.model, strongest.run_id, strongest.layer, strongest.index),
         "unit, the first of its layer": f"{layer}/0",
         **_concepts(store),
-        "compare, two runs": f"/compare?a={newest.id}&b={max(newest.id - 1, 1)}",
+        **({"compare, two runs": f"/compare?a={runs[1].id}&b={newest.id}"} if len(runs) > 1 else {}),
     }
 
 

@@ -22,7 +22,7 @@ def headlines(connection: Connection, run_id: int, layer: str, method: str | Non
     )
     found: dict[int, HeadlineView] = {}
     for each in connection.execute(query):
-        found.setdefault(each.index, HeadlineView(*each))
+        found.setdefault(each[0], HeadlineView(*each))
     return list(found.values())
 
 
