@@ -5,6 +5,7 @@ Plain data in, plain data out. A label *counts* if the rule of its run says so (
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,10 @@ class LayerChange:
 
     def concepts(self) -> tuple[ConceptChange, ...]:
         """Every concept that a label which counts names in either run, most moved first."""
+        return self._concepts
+
+    @functools.cached_property
+    def _concepts(self) -> tuple[ConceptChange, ...]:
         return concept_changes((u.first for u in self.units), (u.second for u in self.units))
 
     def unique(self) -> dict[str, tuple[int, int]]:
@@ -150,9 +155,9 @@ def concept_changes(first: Iterable[UnitLabel | None], second: Iterable[UnitLabe
     names: dict[tuple[str, str], str] = {}
     sides = []
     for side in (first, second):
-        labels = [unit for unit in side if unit is not None and unit.key is not None]
-        names.update({unit.key: unit.text or "" for unit in labels if unit.key is not None})
-        sides.append(Counter(unit.key for unit in labels))
+        labels = [(key, unit.text or "") for unit in side if unit is not None and (key := unit.key) is not None]
+        names.update(labels)
+        sides.append(Counter(key for key, _ in labels))
     found = [ConceptChange(key[0], names[key], sides[0].get(key, 0), sides[1].get(key, 0)) for key in names]
     return tuple(sorted(found, key=lambda each: (-abs(each.second - each.first), -each.first - each.second, each.category, each.name)))
 

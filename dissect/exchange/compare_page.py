@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,15 @@ def html_text(changes: RunChanges, verdicts: Sequence[ChangeVerdict] = ()) -> st
     return standing_alone("compare_body.html", f"{changes.first} and {changes.second}", DATA, TABLE, facts)
 
 
-def page_facts(changes: RunChanges, verdicts: Sequence[ChangeVerdict] = (), most: int = MOST_ROWS) -> dict[str, Any]:
-    """What `compare_body.html` shows. most: changed units a layer."""
+def page_facts(
+    changes: RunChanges, verdicts: Sequence[ChangeVerdict] = (), most: int = MOST_ROWS,
+    addresses: Sequence[Callable[[str, int], str]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What `compare_body.html` shows. most: changed units a layer. addresses: for each run, layer and unit -> the address of its page."""
     categories = [category for layer in changes.layers for category in layer.unique()]
     return {
         "changes": changes, "verdicts": verdicts, "sentence": sentence(changes), "hues": hues(list(dict.fromkeys(categories))),
-        "tables": [_layer_tables(layer, most) for layer in changes.layers],
+        "tables": [_layer_tables(layer, most) for layer in changes.layers], "addresses": addresses,
     }  # fmt: skip
 
 

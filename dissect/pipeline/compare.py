@@ -20,7 +20,7 @@ from dissect.audit.pairing import pair_units
 from dissect.config import Config
 from dissect.errors import NotFoundError, UsageError
 from dissect.probe.progress import Progress, Quiet
-from dissect.store import LabelView, LayerSummary, RunRecord, Store, UnitFilter, UnitView
+from dissect.store import HeadlineView, LayerSummary, RunRecord, Store, UnitFilter
 
 Match = Literal["index", "activation"]
 MOST_UNITS = 1_000_000
@@ -207,23 +207,18 @@ def _layer(
 
 
 def _labels(store: Store, run: RunRecord, layer: LayerSummary, method: str | None) -> list[UnitLabel]:
-    views = store.units(UnitFilter(run=run.id, layer=layer.layer), order="index", limit=MOST_UNITS, exemplars=0)
-    found = [_unit_label(view, method) for view in views]
+    found = [_unit_label(view) for view in store.headlines(run.id, layer.layer, method)]
     if method is not None and all(unit.text is None for unit in found):
-        methods = sorted({label.method for view in views for label in view.labels})
-        there = ", ".join(methods) or "none"
+        there = ", ".join(store.label_methods(run.id, layer.layer)) or "none"
         raise NotFoundError(f"layer {layer.layer} of run {run.id} has no label of method {method!r}. Methods there: {there}.")
     return found
 
 
-def _unit_label(view: UnitView, method: str | None) -> UnitLabel:
-    label: LabelView | None = view.label
-    if method is not None:
-        label = next((each for each in view.labels if each.method == method and each.rank == 1), None)
-    if label is None:
-        return UnitLabel(view.index, state=view.stats.state)
-    counts = label.detector if label.detector is not None else bool(label.text.strip())
-    return UnitLabel(view.index, label.text, label.category, label.score, counts, view.stats.state, label.q)
+def _unit_label(view: HeadlineView) -> UnitLabel:
+    if view.text is None:
+        return UnitLabel(view.index, state=view.state)
+    counts = view.detector if view.detector is not None else bool(view.text.strip())
+    return UnitLabel(view.index, view.text, view.category, view.score, counts, view.state, view.q)
 
 
 def _responses(

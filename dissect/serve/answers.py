@@ -85,7 +85,7 @@ def unit_row(view: UnitView) -> UnitRow:
 
 def unit_list(page: UnitPage) -> UnitList:
     """A page of units."""
-    return UnitList(units=[unit_row(view) for view in page.units], next=page.next)
+    return UnitList(units=[unit_row(view) for view in page.units], next=page.next, previous=page.previous)
 
 
 def unit_document(
@@ -128,5 +128,5 @@ def concept_document(concept: ConceptView, page: UnitPage) -> ConceptDocument:
     return ConceptDocument(
         vocabulary=concept.vocabulary, category=concept.category, name=concept.name, synonyms=list(concept.synonyms),
         broader=list(concept.broader), narrower=list(concept.narrower), detectors=concept.units,
-        units=[unit_row(view) for view in page.units], next=page.next,
+        units=[unit_row(view) for view in page.units], next=page.next, previous=page.previous,
     )  # fmt: skip

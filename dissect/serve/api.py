@@ -40,16 +40,18 @@ def both(path: str, tag: str, model: type[shapes.Shape]) -> Callable[[Callable[.
     return register
 
 
-def _go_on(request: Request, response: Response, following: str | None) -> None:
-    """Say in a header where the rest is."""
-    if following is not None:
-        response.headers["Link"] = f'<{next_address(request, following)}>; rel="next"'
+def _go_on(request: Request, response: Response, page: UnitPage) -> None:
+    """Say in a header where the pages beside this one are."""
+    beside = (("next", "after", page.next), ("prev", "before", page.previous))
+    found = [f'<{_address(request, name, cursor)}>; rel="{rel}"' for rel, name, cursor in beside if cursor is not None]
+    if found:
+        response.headers["Link"] = ", ".join(found)
 
 
-def next_address(request: Request, following: str) -> str:
-    """The same question, from a cursor on."""
-    asked = {name: request.query_params.getlist(name) for name in request.query_params}
-    return links.with_query(request.url.path, {name: tuple(values) for name, values in asked.items()} | {"after": following})
+def _address(request: Request, name: str, cursor: str) -> str:
+    """The same question, from a cursor on (`after`) or up to it (`before`)."""
+    asked = {name: tuple(request.query_params.getlist(name)) for name in request.query_params if name not in ("after", "before")}
+    return links.with_query(request.url.path, {**asked, name: cursor})
 
 
 @both("/runs", "runs", shapes.RunList)
@@ -81,15 +83,15 @@ def run(read: Read, run: Reference) -> shapes.RunDocument:
 @both("/units", "units", shapes.UnitList)
 def units(read: Read, request: Request, response: Response, asked: Annotated[UnitQuery, Query()]) -> shapes.UnitList:
     """Units of all runs whose labels hold the words and pass the filters."""
-    page = read.units(asked.filters(), order=asked.order, limit=asked.limit, after=asked.after, exemplars=0)
-    _go_on(request, response, page.next)
+    page = read.units(asked.filters(), **asked.part(), exemplars=0)
+    _go_on(request, response, page)
     return answers.unit_list(page)
 
 
 @router.get("/units.csv", include_in_schema=False)
 def units_csv(read: Read, request: Request, asked: Annotated[UnitTable, Query()]) -> Response:
     """The same as a table."""
-    return _table(request, read.units(asked.filters(), order=asked.order, limit=asked.limit, after=asked.after, exemplars=0))
+    return _table(request, read.units(asked.filters(), **asked.part(), exemplars=0))
 
 
 @both("/m/{model}/r/{run}/{layer}/units", "layers", shapes.UnitList)
@@ -100,8 +102,8 @@ def layer_units(
     """The units of a layer."""
     record, summary = layer_place(read, model, run, layer)
     filters = asked.filters(run=record.id, layer=summary.layer)
-    page = read.units(filters, order=asked.order, limit=asked.limit, after=asked.after, exemplars=0)
-    _go_on(request, response, page.next)
+    page = read.units(filters, **asked.part(), exemplars=0)
+    _go_on(request, response, page)
     return answers.unit_list(page)
 
 
@@ -112,7 +114,7 @@ def layer_csv(
     """The units of a layer as a table."""
     record, summary = layer_place(read, model, run, layer)
     filters = asked.filters(run=record.id, layer=summary.layer)
-    return _table(request, read.units(filters, order=asked.order, limit=asked.limit, after=asked.after, exemplars=0))
+    return _table(request, read.units(filters, **asked.part(), exemplars=0))
 
 
 @router.get("/m/{model}/r/{run}/{layer}/{unit:int}.csv", include_in_schema=False)
@@ -142,8 +144,8 @@ def concept(
 ) -> shapes.ConceptDocument:
     """A concept, what is above and below it, and the units that carry or use it."""
     found = read.concept(name_in(category), name_in(concept))
-    page = read.units(concept_filters(asked, found), order=asked.order, limit=asked.limit, after=asked.after, exemplars=0)
-    _go_on(request, response, page.next)
+    page = read.units(concept_filters(asked, found), **asked.part(), exemplars=0)
+    _go_on(request, response, page)
     return answers.concept_document(found, page)
 
 
@@ -153,7 +155,7 @@ def concept_csv(
 ) -> Response:
     """The units of a concept as a table."""
     found = read.concept(name_in(category), name_in(concept))
-    return _table(request, read.units(concept_filters(asked, found), order=asked.order, limit=asked.limit, after=asked.after, exemplars=0))
+    return _table(request, read.units(concept_filters(asked, found), **asked.part(), exemplars=0))
 
 
 @both("/compare", "compare", shapes.Comparison)
@@ -189,5 +191,5 @@ def audit(read: Read, audit: Number) -> shapes.AuditDocument:
 def _table(request: Request, page: UnitPage) -> Response:
     rows = [answers.unit_row(view).model_dump() for view in page.units]
     answer = csv_answer(tuple(shapes.UnitRow.model_fields), rows, "units.csv")
-    _go_on(request, answer, page.next)
+    _go_on(request, answer, page)
     return answer

@@ -14,6 +14,7 @@ from dissect.serve.auth import Limits, Read
 from dissect.serve.cards import cards
 from dissect.serve.names import name_in
 from dissect.serve.pages import colours, render
+from dissect.serve.paging import steps
 from dissect.serve.places import concept_filters
 from dissect.serve.query import LayerQuery
 
@@ -25,13 +26,12 @@ CARDS_A_PAGE = 48
 def concept(read: Read, limits: Limits, category: Segment, concept: Segment, asked: Annotated[LayerQuery, Query()]) -> str:
     """One concept."""
     found = read.concept(name_in(category), name_in(concept))
-    limit = min(asked.limit, CARDS_A_PAGE)
-    page = read.units(concept_filters(asked, found), order=asked.order, limit=limit, after=asked.after, exemplars=1)
+    part = asked.part() | {"limit": min(asked.limit, CARDS_A_PAGE)}
+    page = read.units(concept_filters(asked, found), **part, exemplars=1)
     shown, here = cards(limits.thumbnails, page.units), links.concept(found.category, found.name)
     return render(
         "concept_page.html", title=f"{found.name or '(label 0)'} [{found.category}]", concept=found, cards=shown, here=here,
         hues=colours(read, {found.category, *(category_of(card.unit.label) for card in shown)}),
         path=[("Units", "/units"), (found.name or "(label 0)", "")],
-        following=links.with_query(here, asked.asked() | {"after": page.next}) if page.next else None,
-        data=f"{here}.json", table=f"{here}.csv",
+        **steps(here, asked, page), data=f"{here}.json", table=f"{here}.csv",
     )  # fmt: skip

@@ -20,7 +20,8 @@ from dissect.serve import links
 from dissect.serve.api import Reference, Segment
 from dissect.serve.auth import Limits, Read
 from dissect.serve.cards import Card, cards
-from dissect.serve.pages import colours, fitting, help_address, joined, macros, render
+from dissect.serve.pages import colours, help_address, joined, macros, render
+from dissect.serve.paging import fitted, steps
 from dissect.serve.places import layer_place
 from dissect.serve.query import LayerQuery
 from dissect.serve.read import Reader
@@ -74,14 +75,13 @@ def _narrowed(here: str, **asked: object) -> str:
 def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSummary, asked: LayerQuery) -> dict[str, Any]:
     head, tests, here = report_head(record, [summary]), read.tests(summary), links.layer(record.model, record.id, summary.layer)
     facts, first = facts_of(summary, tests), not asked.asked()
-    page = read.units(asked.filters(run=record.id, layer=summary.layer), order=asked.order, limit=asked.limit, after=asked.after)
+    page = read.units(asked.filters(run=record.id, layer=summary.layer), **asked.part())
     shown = cards(limits.thumbnails, page.units)
     hue = colours(read, {category_of(card.unit.label) for card in shown} | set(summary.by_category))
     score_help = f"{help_address(head)}#{glossary.score_anchor(head)}"
     said = read.summary(record, summary.layer, DESCRIBED)
     rows = _rows(shown, hue, facts, score_help, help_address(head), bool(said))
-    stop = fitting(rows)
-    following = page.next if stop >= len(page.units) else page.units[stop - 1].cursor
+    page, rows = fitted(page, rows, asked)
     histogram = bars_of(summary.by_category, here) if first else []
     details = {
         "form of the output": summary.form or "not known", "activations kept as": summary.activation_dtype or "not known",
@@ -91,23 +91,22 @@ def _values(read: Reader, limits: Settings, record: RunRecord, summary: LayerSum
         "run": head, "title": f"{summary.layer}, {record.model}", "facts": facts, "sentence": sentence(read, record, summary, facts),
         "untested": facts.detectors > 0 and tests.tested == 0, "verify": verify_command(head), "first": first, "histogram": histogram,
         "hues": hue, "tallest": max((line.units for group in histogram for line in group.bars), default=1), "most_bars": MOST_BARS,
-        "all_concepts": _narrowed(here, order="concept"), "rows": joined(rows[:stop]),
+        "all_concepts": _narrowed(here, order="concept"), "rows": joined(rows),
         "shape": shown[0].shape if shown else "square", "score_help": score_help, "help_page": help_address(head),
         "layer": ReportLayer(
             summary.layer, (), map_size=summary.map_size, label_size=summary.label_size, details=details,
             unique_best=summary.unique, unique_per_category=summary.unique_by_category, descriptions=said,
         ),
-        "asked": asked, "here": here, "summary": summary, "shown": len(rows[:stop]),
+        "asked": asked, "here": here, "summary": summary, "shown": len(rows),
         "offered": [(name, name) for name in sorted(set(summary.by_category) | {asked.category or ""} - {""}, key=category_place)],
         "states": [(name, f"{name} ({number:,})") for name, number in sorted(summary.states.items())],
-        "following": links.with_query(here, asked.asked() | {"after": following}) + "#units" if following else None,
-        "beginning": links.with_query(here, {k: v for k, v in asked.asked().items() if k != "after"}) + "#units" if asked.after else None,
+        **steps(here, asked, page, "#units"),
         "path": _path(record, summary), "data": f"{here}.json", "table": links.with_query(f"{here}.csv", _without_place(asked)),
     }  # fmt: skip
 
 
 def _without_place(asked: LayerQuery) -> dict[str, object]:
-    return {name: value for name, value in asked.asked().items() if name not in ("after", "limit")}
+    return {name: value for name, value in asked.question().items() if name != "limit"}
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -19,6 +20,7 @@ from dissect.serve.auth import Read
 from dissect.serve.pages import render
 from dissect.serve.places import changes_of
 from dissect.serve.query import CompareQuery
+from dissect.serve.read import Reader
 
 router = APIRouter(include_in_schema=False)
 FINDINGS = 40
@@ -55,10 +57,18 @@ def compare(read: Read, asked: Annotated[CompareQuery, Query()]) -> str:
     if asked.a is None or asked.b is None:
         return render("compare_served.html", title="Compare two runs", changes=None, **common)
     changes = changes_of(read, asked)
+    addresses = [_units_of(read, number) for number in (asked.a, asked.b)]
     return render(
         "compare_served.html", title=f"{changes.first} and {changes.second}", data=links.with_query("/compare.json", asked.asked()),
-        table=links.with_query("/compare.csv", asked.asked()), **common, **compare_page.page_facts(changes, most=FINDINGS),
+        table=links.with_query("/compare.csv", asked.asked()), **common,
+        **compare_page.page_facts(changes, most=FINDINGS, addresses=addresses),
     )  # fmt: skip
+
+
+def _units_of(read: Reader, reference: str) -> Callable[[str, int], str]:
+    """(layer, unit) -> the address of a unit of a run."""
+    record = read.run(reference)
+    return lambda layer, index: links.unit(record.model, record.id, layer, index)
 
 
 @router.get("/help", response_class=HTMLResponse)

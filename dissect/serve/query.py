@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -41,6 +41,7 @@ class LayerQuery(BaseModel):
     narrower: bool = Field(True, description="Words also find narrower concepts: dog finds terrier.")
     order: Order = Field("score", description="Order of the list.")
     after: Cursor = Field(None, description="`next` of the answer before.")
+    before: Cursor = Field(None, description="`previous` of the answer behind, for going back.")
     limit: Annotated[int, Field(ge=1, le=MOST_UNITS, description="Most units in one answer.")] = 48
 
     def filters(self, **further: object) -> UnitFilter:
@@ -53,6 +54,14 @@ class LayerQuery(BaseModel):
     def asked(self) -> dict[str, object]:
         """What was asked that is not so by itself, for links that change one part of it."""
         return self.model_dump(exclude_defaults=True, exclude_none=True)
+
+    def part(self) -> dict[str, Any]:
+        """Which part of the list, for `Reader.units`."""
+        return {"order": self.order, "limit": self.limit, "after": self.after, "before": self.before}
+
+    def question(self) -> dict[str, object]:
+        """The same without the place in the list."""
+        return {name: value for name, value in self.asked().items() if name not in ("after", "before")}
 
 
 class UnitQuery(LayerQuery):

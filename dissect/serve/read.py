@@ -36,10 +36,11 @@ MOST_RUNS = 100
 
 @dataclass(frozen=True)
 class UnitPage:
-    """Some units of a list; `next` is the cursor to go on from, None at the end."""
+    """Some units of a list; `next` is the cursor to go on from, `previous` the one to go back from; None at either end."""
 
     units: tuple[UnitView, ...]
     next: str | None = None
+    previous: str | None = None
 
 
 class Reader:
@@ -97,19 +98,22 @@ class Reader:
         return next((dict(done.summary) for done in self.methods(record) if (done.layer, done.method) == (layer, method)), {})
 
     def units(
-        self, filters: UnitFilter, *, order: str = "score", limit: int = 24, after: str | None = None, exemplars: int = 5
-    ) -> UnitPage:
-        """One page of the units that pass, with the cursor of the next.
+        self, filters: UnitFilter, *, order: str = "score", limit: int = 24, after: str | None = None, before: str | None = None,
+        exemplars: int = 5,
+    ) -> UnitPage:  # fmt: skip
+        """One page of the units that pass, behind `after` or ahead of `before`, with the cursors of its neighbours.
 
         Raises:
             UsageError: the cursor is none of this list.
         """
         try:
-            found = self._store.units(filters, order=order, limit=limit + 1, after=after, exemplars=exemplars)
+            found = self._store.units(filters, order=order, limit=limit + 1, after=after, before=before, exemplars=exemplars)
         except RecursionError:
             raise UsageError("the place to go on from is no cursor of this list. Follow `next` of the page before.") from None
         more = len(found) > limit
-        return UnitPage(tuple(found[:limit]), found[limit - 1].cursor if more else None)
+        shown = found[-limit:] if before is not None else found[:limit]
+        behind, ahead = (True, more) if before is not None else (more, after is not None)
+        return UnitPage(tuple(shown), shown[-1].cursor if shown and behind else None, shown[0].cursor if shown and ahead else None)
 
     def facets(self, filters: UnitFilter) -> Facets:
         """How many units pass, and how they divide."""
@@ -162,10 +166,9 @@ class Reader:
         Raises:
             NotFoundError: there is none; near names are listed.
         """
-        here = self._store.concepts(category=category)
-        found = [concept for concept in here if concept.name == name]
+        found = self._store.concepts(category=category, names=[name])
         if not found:
-            near = difflib.get_close_matches(name, {concept.name for concept in here}, n=5)
+            near = difflib.get_close_matches(name, self._store.concept_names(category=category), n=5)
             hint = f" Near: {', '.join(near)}." if near else ""
             raise NotFoundError(f"there is no concept {name!r} in the category {category!r}.{hint}")
         return max(found, key=lambda concept: concept.units)
@@ -182,9 +185,8 @@ class Reader:
 
     def near(self, text: str, most: int = 6) -> list[ConceptView]:
         """Concepts that units carry and whose names are near a text that found nothing."""
+        names = difflib.get_close_matches(text.strip().lower()[:100], self._store.concept_names(carried=True), n=most, cutoff=0.5)
         carried: dict[str, ConceptView] = {}
-        for concept in self._store.concepts():
-            if concept.units and concept.units > (carried[concept.name].units if concept.name in carried else 0):
-                carried[concept.name] = concept
-        names = difflib.get_close_matches(text.strip().lower()[:100], carried, n=most, cutoff=0.5)
+        for concept in self._store.concepts(names=names):
+            carried[concept.name] = max(concept, carried.get(concept.name, concept), key=lambda each: each.units)
         return [carried[name] for name in names]

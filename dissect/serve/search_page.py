@@ -14,7 +14,8 @@ from dissect.exchange.words import clip
 from dissect.serve import links
 from dissect.serve.auth import Limits, Read
 from dissect.serve.cards import Card, cards
-from dissect.serve.pages import colours, fitting, joined, macros, render, words_of
+from dissect.serve.pages import colours, joined, macros, render, words_of
+from dissect.serve.paging import fitted, steps
 from dissect.serve.query import UnitQuery
 from dissect.serve.read import Reader
 from dissect.serve.settings import Settings
@@ -36,19 +37,17 @@ def units(read: Read, limits: Limits, asked: Annotated[UnitQuery, Query()]) -> s
 
 
 def _values(read: Reader, limits: Settings, asked: UnitQuery) -> dict[str, Any]:
-    page = read.units(asked.filters(), order=asked.order, limit=asked.limit, after=asked.after)
+    page = read.units(asked.filters(), **asked.part())
     shown, words = cards(limits.thumbnails, page.units), words_of(asked.q)
     hue = colours(read, {category_of(card.unit.label) for card in shown})
     made = macros("/help", "parts.html")
     top = max((card.unit.label.score or 0.0 for card in shown if card.unit.label and card.unit.label.measure == "iou"), default=0.0)
     rows = [str(made.found(card, hue[category_of(card.unit.label)], words, _share(card, top))) for card in shown]
-    stop, found = fitting(rows), read.facets(asked.filters())
-    following = page.next if stop >= len(rows) else shown[stop - 1].view.cursor
-    table = _asked(asked, after=None, limit=None)
+    page, rows = fitted(page, rows, asked)
+    found, table = read.facets(asked.filters()), _asked(asked, limit=None)
     return {
-        "title": f"units for “{asked.q}”" if asked.q else "Units", "asked": asked, "q": asked.q or "", "rows": joined(rows[:stop]),
-        "following": links.with_query("/units", asked.asked() | {"after": following}) if following else None,
-        "beginning": links.with_query("/units", _asked(asked, after=None)) if asked.after else None, "active": _active(asked),
+        "title": f"units for “{asked.q}”" if asked.q else "Units", "asked": asked, "q": asked.q or "", "rows": joined(rows),
+        **steps("/units", asked, page), "active": _active(asked),
         "near": read.near(asked.q) if not rows and asked.q else [],
         "facets": _links(found, asked),
         "found": found,
@@ -70,7 +69,7 @@ def _links(found: Facets, asked: UnitQuery) -> list[tuple[str, list[tuple[str, s
         ("concept", found.concepts),
     )  # fmt: skip
     def lines(name: str, values: tuple[FacetValue, ...]) -> list[tuple[str, str, int]]:
-        with_it = [_asked(asked, **{name: each.name, "after": None}) for each in values[:MOST_VALUES]]
+        with_it = [_asked(asked, **{name: each.name}) for each in values[:MOST_VALUES]]
         return [(each.name, links.with_query("/units", query), each.units) for each, query in zip(values, with_it, strict=False)]
 
     return [(name, lines(name, values)) for name, values in groups if len(values) > 1 and getattr(asked, name) is None]
@@ -82,16 +81,16 @@ def _share(card: Card, top: float) -> float:
 
 
 def _asked(asked: UnitQuery, **changed: object) -> dict[str, object]:
-    """The question with parts of it changed; None takes a part away."""
-    return {**asked.asked(), **changed}
+    """The question with parts of it changed, from its first page on; None takes a part away."""
+    return {**asked.question(), **changed}
 
 
 def _active(asked: UnitQuery) -> list[tuple[str, str]]:
     """(what is asked for, the address without it) of every filter that is set."""
     found = []
-    for name, value in asked.asked().items():
-        if name not in ("q", "after", "limit", "order"):
+    for name, value in asked.question().items():
+        if name not in ("q", "limit", "order"):
             said = SAID.get(name, name) + ("" if value is True else f" {', '.join(value) if isinstance(value, list) else value}")
             said = "no narrower concepts" if value is False else said
-            found.append((said, links.with_query("/units", _asked(asked, **{name: None, "after": None}))))
+            found.append((said, links.with_query("/units", _asked(asked, **{name: None}))))
     return found

@@ -205,10 +205,11 @@ class UnitRow(Shape):
 
 
 class UnitList(Shape):
-    """Units. next: hand it to `after` to go on; null at the end."""
+    """Units. next: hand it to `after` to go on; previous: hand it to `before` to go back. Null at either end."""
 
     units: list[UnitRow]
     next: str | None
+    previous: str | None = None
 
 
 class ReviewShape(Shape):
@@ -358,6 +359,7 @@ class ConceptDocument(Shape):
     detectors: int
     units: list[UnitRow]
     next: str | None
+    previous: str | None = None
 
 
 UnitDocument.model_rebuild()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
 
 from dissect.errors import NotFoundError
 from dissect.store import runs, schema
@@ -92,17 +92,20 @@ def label_tests(connection: Connection, run_id: int, layer: str, chance: float) 
     return LabelTests(tested, may_be, top)
 
 
-def concepts(connection: Connection, vocabulary: str | None, category: str | None, run: int | str | None) -> list[ConceptView]:
-    """Concepts by category and name, with the number of units whose label they are."""
+def concepts(
+    connection: Connection, vocabulary: str | None, category: str | None, run: int | str | None, names: Collection[str] | None = None
+) -> list[ConceptView]:
+    """Concepts by category and name, with the number of units whose label they are. names: those alone, without reading any other."""
     table = schema.concept
     query = select(table.c.id, table.c.vocabulary, table.c.name, table.c.synonyms, schema.category.c.name.label("category"))
     query = query.join(schema.category, schema.category.c.id == table.c.category_id)
     for column, value in ((table.c.vocabulary, vocabulary), (schema.category.c.name, category)):
         if value is not None:
             query = query.where(column == value)
-    rows = connection.execute(query).all()
-    broader, narrower = _ties(connection)
-    carried = _carried(connection, None if run is None else runs.resolve(connection, run))
+    rows = connection.execute(query if names is None else query.where(table.c.name.in_(names))).all()
+    only = None if names is None else [row.id for row in rows]
+    broader, narrower = _ties(connection, only)
+    carried = _carried(connection, None if run is None else runs.resolve(connection, run), only)
     views = [
         ConceptView(
             row.vocabulary, row.category, row.name, tuple(row.synonyms),
@@ -113,16 +116,30 @@ def concepts(connection: Connection, vocabulary: str | None, category: str | Non
     return sorted(views, key=lambda view: (view.vocabulary, view.category, view.name))
 
 
+def concept_names(connection: Connection, category: str | None, carried: bool) -> list[str]:
+    """Names of concepts, each once, in order; carried: of those alone that are the label of a detector."""
+    table, link, label = schema.concept, schema.label_concept, schema.label
+    query = select(table.c.name).distinct()
+    if category is not None:
+        query = query.join(schema.category, schema.category.c.id == table.c.category_id).where(schema.category.c.name == category)
+    if carried:
+        used = select(link.c.label_id).join(label, label.c.id == link.c.label_id).where(link.c.concept_id == table.c.id, *_counts())
+        query = query.where(used.exists())
+    return sorted(connection.execute(query).scalars())
+
+
 def categories(connection: Connection) -> list[str]:
     """Names of all categories that some concept has."""
     query = select(schema.category.c.name).where(schema.category.c.id.in_(select(schema.concept.c.category_id)))
     return sorted(connection.execute(query).scalars())
 
 
-def _ties(connection: Connection) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+def _ties(connection: Connection, only: Collection[int] | None) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     edge, low, high = schema.concept_edge, schema.concept.alias("low"), schema.concept.alias("high")
     query = select(edge.c.source_id, edge.c.target_id, low.c.name.label("low"), high.c.name.label("high"))
     query = query.join(low, low.c.id == edge.c.source_id).join(high, high.c.id == edge.c.target_id).where(edge.c.kind == "broader")
+    if only is not None:
+        query = query.where(or_(edge.c.source_id.in_(only), edge.c.target_id.in_(only)))
     broader, narrower = defaultdict(list), defaultdict(list)
     for row in connection.execute(query):
         broader[row.source_id].append(row.high)
@@ -130,10 +147,18 @@ def _ties(connection: Connection) -> tuple[dict[int, list[str]], dict[int, list[
     return broader, narrower
 
 
-def _carried(connection: Connection, run_id: int | None) -> dict[int, int]:
+def _carried(connection: Connection, run_id: int | None, only: Collection[int] | None) -> dict[int, int]:
     link, label = schema.label_concept, schema.label
     query = select(link.c.concept_id, func.count()).join(label, label.c.id == link.c.label_id).group_by(link.c.concept_id)
-    query = query.where(label.c.kind == "concept", label.c.rank == 1, label.c.detector.is_(True))
+    query = query.where(*_counts())
+    if only is not None:
+        query = query.where(link.c.concept_id.in_(only))
     if run_id is not None:
         query = query.where(label.c.run_id == run_id)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _counts() -> tuple[ColumnElement[bool], ...]:
+    """That a label is the best concept of a detector."""
+    label = schema.label
+    return (label.c.kind == "concept", label.c.rank == 1, label.c.detector.is_(True))

@@ -9,7 +9,7 @@ store.unit("tiny-darknet", "conv14", 305).label
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from dissect.store import (
     audits,
     facets,
     formulas,
+    headlines,
     layers,
     listing,
     neighbours,
@@ -60,6 +61,7 @@ from dissect.store.views import (
     Facets,
     FindingFilter,
     FindingView,
+    HeadlineView,
     LabelTests,
     LayerSummary,
     NeighbourView,
@@ -378,6 +380,16 @@ class Store:
         with reading(self._engine) as connection:
             return units.units(connection, filters, page)
 
+    def headlines(self, run_id: int, layer: str, method: str | None = None) -> list[HeadlineView]:
+        """Every unit of a layer of a run with its headline, or with its first label of a method; by index."""
+        with reading(self._engine) as connection:
+            return headlines.headlines(connection, run_id, layer, method)
+
+    def label_methods(self, run_id: int, layer: str) -> list[str]:
+        """Methods whose labels a layer of a run has, by name."""
+        with reading(self._engine) as connection:
+            return headlines.methods(connection, run_id, layer)
+
     def unit(self, model: str | None, layer: str, index: int, *, run: int | str | None = None, exemplars: int = 15) -> UnitView:
         """One unit, in the given run, or in the newest run that has this model and layer.
 
@@ -422,10 +434,18 @@ class Store:
         with reading(self._engine) as connection:
             return neighbours.neighbours(connection, unit, limit, elsewhere)
 
-    def concepts(self, *, vocabulary: str | None = None, category: str | None = None, run: int | str | None = None) -> list[ConceptView]:
-        """Concepts by category and name, each with the number of detector units that carry it."""
+    def concepts(
+        self, *, vocabulary: str | None = None, category: str | None = None, run: int | str | None = None,
+        names: Collection[str] | None = None,
+    ) -> list[ConceptView]:  # fmt: skip
+        """Concepts by category and name, each with the number of detector units that carry it. names: those alone, which is fast."""
         with reading(self._engine) as connection:
-            return layers.concepts(connection, vocabulary, category, run)
+            return layers.concepts(connection, vocabulary, category, run, names)
+
+    def concept_names(self, *, category: str | None = None, carried: bool = False) -> list[str]:
+        """Names of concepts, each once; carried: only of those that some detector has as its label."""
+        with reading(self._engine) as connection:
+            return layers.concept_names(connection, category, carried)
 
     def categories(self) -> list[str]:
         """Categories of concepts, by name."""

@@ -286,6 +286,19 @@ class LayerSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadlineView:
+    """A unit of a layer with one label, in few words: what comparisons of whole layers read. text: None without a label."""
+
+    index: int
+    state: str
+    text: str | None
+    category: str | None
+    score: float | None
+    detector: bool | None
+    q: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunSize:
     """A run in numbers. labelled: units of a layer that count as detectors; None where nothing was scored."""
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from dissect.serve import links
+from tests.serve.browsing import DESK, PHONE, browser, opened, quiet
 from tests.serve.running import Running, running
 from tests.serve.test_hostile import hostile_world, scripted_pages
 from tests.serve.world import MODEL, ODD
 
+__all__ = ["browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LAYER = links.layer(MODEL, 1, "conv1")
 COMPARED = "/compare?a=1&b=1&method=netdissect&against=compositional"
 SHOWN = (
@@ -29,34 +30,12 @@ SHOWN = (
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """A real Chromium."""
-    with sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
 def service(world_file: Path, thumbnails: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The service over the small database."""
     home = tmp_path_factory.mktemp("home")
     shutil.copytree(thumbnails, home / "cache" / "thumbs")
     with running(world_file, home) as found:
         yield found
-
-
-def opened(browser: Browser, service: Running, size: Any, *, script: bool = True, scheme: Any = "light") -> BrowserContext:
-    """A window; everything the page complains about fails the test."""
-    return browser.new_context(base_url=service.address, viewport=size, java_script_enabled=script, color_scheme=scheme)
-
-
-def quiet(page: Page) -> list[str]:
-    """What the page complains about from now on: errors of scripts, refusals of the policy, requests that leave."""
-    heard: list[str] = []
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
-    return heard
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from dissect.exchange import help as glossary
 from dissect.exchange.view import ReportRun
-from dissect.serve import links
+from dissect.serve import links, pages
 from dissect.serve.app import routes
 from dissect.serve.pages import OWN
 from tests.exchange.reading import Page
@@ -126,16 +126,31 @@ def test_sort_and_filter_are_in_the_address_and_the_form_shows_them(client: Test
     assert rows == ["u0", "u1", "u7", "u8", "u9"]
 
 
-@pytest.mark.parametrize("start", [LAYER, "/units", links.concept("object", "car"), f"{LAYER}?order=concept"])
-def test_following_next_shows_every_unit_once(client: TestClient, start: str) -> None:
-    seen: list[str] = []
-    path: str | None = f"{start}{'&' if '?' in start else '?'}limit=7"
+def walk(client: TestClient, path: str | None, rel: str) -> tuple[list[list[str]], str]:
+    """Addresses of the units of each page from here to the end, and the last page's own address."""
+    seen: list[list[str]] = []
     while path is not None:
-        found = page(client, path)
-        hrefs = dict.fromkeys(link["href"] for link in found.all("a") if re.search(r"/r/\d+/[^/]+/\d+$", link["href"]))
-        assert 0 < len(hrefs) <= 7
-        seen += hrefs
-        path = next((link["href"].partition("#")[0] for link in found.all("a") if link.get("rel") == "next"), None)
+        found, here = page(client, path), path
+        seen.append(list(dict.fromkeys(link["href"] for link in found.all("a") if re.search(r"/r/\d+/[^/]+/\d+$", link["href"]))))
+        assert 0 < len(seen[-1]) <= 7
+        path = next((link["href"].partition("#")[0] for link in found.all("a") if link.get("rel") == rel), None)
+    return seen, here
+
+
+@pytest.mark.parametrize("heavy", [False, True], ids=["by number", "by bytes"])
+@pytest.mark.parametrize("start", [LAYER, "/units", links.concept("object", "car"), f"{LAYER}?order=concept", "/units?q=car"])
+def test_every_unit_is_shown_once_on_the_way_on_and_on_the_way_back(
+    client: TestClient, start: str, heavy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if heavy:
+        monkeypatch.setattr(pages, "BYTES", 6_000)
+    there, last = walk(client, f"{start}{'&' if '?' in start else '?'}limit=7", "next")
+    back, first = walk(client, last, "prev")
+    seen = [href for hrefs in there for href in hrefs]
+    assert [href for hrefs in reversed(back) for href in hrefs] == seen
+    assert len(there) > 1 and "before=" in first
+    if start == "/units?q=car":
+        return
     whole = f"/api/v1{start.partition('?')[0]}{'/units' if '/m/' in start else ''}?limit=200"
     everything = client.get(whole).json()["units"]
     assert sorted(seen) == sorted(unit["href"] for unit in everything)
