@@ -74,7 +74,7 @@ def prepare(home: Path) -> UnitView:
         dissect(home, "ablate", "latest", "--layer", layer, "--top", "3")
     with _opened(database) as store:
         effects = [each for each in store.ablations(store.run("latest").id, layer) if len(each.members) == 1 and each.dose == 0]
-        return store.unit(None, layer, max(effects, key=lambda each: each.effect).members[0], run="latest")
+        return store.unit(None, layer, max(effects, key=lambda each: each.effect or 0.0).members[0], run="latest")
 
 
 def shots(unit: UnitView) -> list[Shot]:
