@@ -28,6 +28,7 @@ from dissect.store import Store, UnitFilter
 from tests.pipeline.captioners import SAID, WORLD
 from tests.pipeline.desk import Desk, opened
 from tests.pipeline.planted import SIZE
+from tests.store.made_up_runs import undo
 
 
 def test_units_are_described_as_they_were_taught(described: Desk) -> None:
@@ -237,7 +238,7 @@ def test_pictures_without_labels_are_described_and_not_tested(work: Path, probed
 
 def test_a_run_that_is_not_done_is_refused(probed: Desk, card: Path) -> None:
     run = probed.run(threshold=0.1).run
-    probed.store.fail_run(run.id, "stopped by the test")
+    undo(probed.store, run.id)
     with pytest.raises(NotFoundError, match=rf"run {run.id} is failed\. Finish it first"):
         probed.caption(run.id, captioner=str(card))
 

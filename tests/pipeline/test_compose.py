@@ -18,6 +18,7 @@ from dissect.probe.exemplars import unpack_mask
 from dissect.store import Store
 from tests.pipeline.desk import Desk, opened
 from tests.pipeline.planted import FORMULAS, truth
+from tests.store.made_up_runs import undo
 
 WORDS = Vocabulary(
     "planted", ("object", "part"),
@@ -227,7 +228,7 @@ def test_data_without_label_maps_are_refused_before_and_after_the_run(work: Path
 
 def test_a_run_that_is_not_done_is_refused(probed: Desk) -> None:
     run = probed.run(threshold=0.1).run
-    probed.store.fail_run(run.id, "stopped by the test")
+    undo(probed.store, run.id)
     with pytest.raises(NotFoundError, match=rf"run {run.id} is failed\. Finish it first"):
         probed.compose(run.id)
 

@@ -16,6 +16,7 @@ from dissect.pipeline.verify_request import VerifyRequest
 from dissect.store import LabelView, UnitFilter
 from tests.pipeline.desk import Desk
 from tests.pipeline.planted import FORMULAS
+from tests.store.made_up_runs import undo
 
 FEW = {"permutations": 60, "formula_permutations": 20, "resamples": 200}
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_tested_is_refused(composed: Desk) -> None:
     with pytest.raises(NotFoundError, match="there is no run"):
         composed.verify(9)
     record = composed.run(limit=6, methods=("netdissect",)).run
-    composed.store.fail_run(record.id, "stopped")
+    undo(composed.store, record.id)
     with pytest.raises(NotFoundError, match="Finish it first"):
         composed.verify(record.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dissect.store import LabelEntry, LayerRecord, LayerResult, RunSpec, StatsEntry, Store, UnitFilter, UnitResult
-from tests.store.made_up_runs import concept_label, save_run, unit
+from tests.store.made_up_runs import concept_label, save_run, undo, unit
 
 
 def imported(store: Store, checkpoint_id: int, mark: str, text: str, *, data: str = "words", method: str = "milan") -> int:
@@ -54,7 +54,7 @@ def spec_of(store: Store, run_id: int) -> RunSpec:
 def test_an_unfinished_run_says_nothing(store: Store) -> None:
     own = save_run(store)
     open_run = imported(store, own.checkpoint_id, "a", "a red car")
-    store.fail_run(open_run, "stopped")
+    undo(store, open_run)
     assert store.unit("tiny", "conv1", 0, run=own.id).others == ()
 
 
