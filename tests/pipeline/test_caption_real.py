@@ -19,6 +19,7 @@ from dissect.pipeline.caption_request import CaptionRequest
 from dissect.pipeline.report import write_run_report
 from dissect.probe.progress import Quiet
 from dissect.store import UnitFilter
+from tests.caption.saved_models import save_blip, save_gpt2
 from tests.pipeline.real import UNITS, Desk, opened
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
@@ -61,3 +62,31 @@ def test_units_of_a_trained_network_are_described_on_photographs(
     assert len(views) == facts["described"] and all(view.label is not None and view.label.text for view in views)
     page = write_run_report(desk.store, desk.config, record.id, tmp_path / "report")
     assert "only knows six kinds of noise" in next(page.parent.glob("*/index.html")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("data", "more"), [("coco-instances", {}), ("camvid", {"split": "val", "limit": 30})], ids=["coco", "camvid"])
+def test_the_captioner_that_comes_along_describes_photographs_and_says_what_it_knows(
+    desk: Desk, tmp_path: Path, data: str, more: dict[str, object]
+) -> None:
+    record = desk.run(data, **more).run
+    outcome = caption_run(desk.store, desk.config, record.id, CaptionRequest(), Quiet())
+    (layer,) = outcome.layers
+    described = layer.summary["described"]
+    assert isinstance(described, int) and described > 0.9 * UNITS and any("only knows drawn pictures" in line for line in outcome.lines())
+    page = write_run_report(desk.store, desk.config, record.id, tmp_path / "report")
+    assert "only knows drawn pictures of the embedded set" in next(page.parent.glob("*/index.html")).read_text(encoding="utf-8")
+
+
+def test_saved_models_of_other_makers_describe_photographs(desk: Desk, tmp_path: Path) -> None:
+    save_blip(tmp_path / "blip")
+    save_gpt2(tmp_path / "gpt2")
+    (tmp_path / "phrases.txt").write_text("red car\ntree\nthe sky\n")
+    record = desk.run("coco-instances", limit=40).run
+    request = CaptionRequest(
+        captioner=f"transformers:{tmp_path / 'blip'}", prior=f"lm:{tmp_path / 'gpt2'}", candidates=str(tmp_path / "phrases.txt"),
+        exemplars=2, view="cropped",
+    )  # fmt: skip
+    (layer,) = caption_run(desk.store, desk.config, record.id, request, Quiet()).layers
+    views = desk.store.units(UnitFilter(run=record.id, method="milan"), limit=UNITS, exemplars=0)
+    assert len(views) == layer.summary["described"] > 0.8 * UNITS  # type: ignore[operator]
+    assert {view.label.score_kind for view in views if view.label is not None} == {"lm_penalised"}
