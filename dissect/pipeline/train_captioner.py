@@ -289,8 +289,8 @@ def finish(lessons: Lessons, trial: Trial, plan: Plan, say: Say, progress: Progr
     facts: dict[str, Plain] = {
         "title": "Captioner of the embedded default",
         "world": "drawn pictures of the embedded set: it has words for what is drawn there, and for nothing else",
-        "trained_on": f"{int((~lessons.validation).sum())} units: of {plan.networks} trained and {plan.untrained} untrained networks, and planted ones; "
-        "three texts each",
+        "trained_on": f"{int((~lessons.validation).sum())} units: of {plan.networks} trained and {plan.untrained} untrained networks, "
+        "and planted ones; three texts each",
         "plan": asdict(plan),
         "unseen": ["+".join(sorted(pair)) for pair in sorted(HIDDEN, key=sorted)],
         **chosen,
