@@ -23,8 +23,8 @@ from dissect.audit.changes import RunChanges, UnitChange
 from dissect.audit.gate import COMPARE, GateError
 
 KINDS = ("new label", "lost label", "changed label", "new concept", "lost concept")
-Matching = Callable[[str, str], Collection[tuple[str, int]]]
-"""(`first` or `second`, words) -> (layer, unit) of that run whose labels match the words."""
+Matching = Callable[[str, str], Collection[tuple[str, int, str]]]
+"""(`first` or `second`, words) -> (layer, unit, label) of that run where the words are found in that label."""
 
 _CLAUSE = re.compile(
     r"\s*(?P<what>new|lost|changed)\s+(?P<kind>label|concept)s?"
@@ -116,7 +116,7 @@ def _labels(clause: ChangeClause, changes: RunChanges, matching: Matching) -> li
             if mine is None or mine.key is None or not (unit.change in wanted or unit.change == alone):
                 continue
             name = layer.first if side == "first" else layer.second
-            if there is None or (name, mine.index) in there:
+            if there is None or (name, mine.index, mine.text) in there:
                 found.append(f"{name}/{mine.index} {_said(unit)}")
     return found
 
@@ -133,7 +133,7 @@ def _concepts(clause: ChangeClause, changes: RunChanges, matching: Matching) -> 
     for layer in changes.layers:
         name = layer.first if side == "first" else layer.second
         units = [unit.first if side == "first" else unit.second for unit in layer.units]
-        allowed = {unit.key for unit in units if unit is not None and (there is None or (name, unit.index) in there)}
+        allowed = {unit.key for unit in units if unit is not None and (there is None or (name, unit.index, unit.text) in there)}
         for concept in layer.concepts():
             here, before = (concept.first, concept.second) if side == "first" else (concept.second, concept.first)
             if here and not before and (concept.category, concept.name.casefold().strip()) in allowed:

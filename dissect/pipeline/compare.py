@@ -79,7 +79,8 @@ def compare_runs(
     named = _layers(store, one, two, request)
     responses = _responses(store, config, one, two, named, progress or Quiet(), workers) if request.match == "activation" else {}
     changes = _changes(store, one, two, named, request, responses)
-    verdicts = judge(clauses, changes, lambda side, words: matching(store, one if side == "first" else two, words))
+    sides = {"first": (one, request.method), "second": (two, request.second_method)}
+    verdicts = judge(clauses, changes, lambda side, words: matching(store, sides[side][0], words, sides[side][1]))
     page = None
     if pages:
         from dissect.exchange.compare_page import write_comparison
@@ -114,16 +115,16 @@ def _changes(
     return RunChanges(*titles, differences(one, two), layers, _notes(one, two, request), one.id, two.id)
 
 
-def matching(store: Store, run: RunRecord, words: str) -> set[tuple[str, int]]:
-    """(layer, unit) of a run whose labels a search for the words finds.
+def matching(store: Store, run: RunRecord, words: str, method: str | None = None) -> set[tuple[str, int, str]]:
+    """(layer, unit, label) of a run where a search for the words finds that label; of a method if it is named.
 
     Raises:
         UsageError: the words hold nothing that can be looked for: such a gate would pass for ever.
     """
     if not any(letter.isalnum() for letter in words):
         raise UsageError(f"--fail-on: {words!r} holds no word to look for.")
-    found = store.search(words, UnitFilter(run=run.id), limit=MOST_UNITS, exemplars=0)
-    return {(view.layer, view.index) for view in found}
+    found = store.search(words, UnitFilter(run=run.id, method=method), limit=MOST_UNITS, exemplars=0)
+    return {(view.layer, view.index, view.label.text) for view in found if view.label is not None}
 
 
 def differences(one: RunRecord, two: RunRecord) -> dict[str, tuple[str, str]]:

@@ -64,9 +64,9 @@ RUNS = changes(
 )
 
 
-def found_by(side: str, words: str) -> set[tuple[str, int]]:
+def found_by(side: str, words: str) -> set[tuple[str, int, str]]:
     units = [unit.first if side == "first" else unit.second for unit in RUNS.layers[0].units]
-    return {("l", unit.index) for unit in units if unit is not None and words in (unit.text or "")}
+    return {("l", unit.index, unit.text) for unit in units if unit is not None and unit.text and words in unit.text}
 
 
 @pytest.mark.parametrize(("text", "count", "failed"), [

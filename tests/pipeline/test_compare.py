@@ -66,6 +66,18 @@ def test_two_methods_of_one_run_are_compared_like_two_runs(composed: Desk) -> No
     assert found.layers[0].counts()["changed"] == 2 and found.layers[0].counts()["same"] == 2 and found.differences == {}
 
 
+def test_a_gate_looks_for_words_in_the_label_that_came_and_in_no_other_of_the_unit(composed: Desk, tmp_path: Path) -> None:
+    """The formula of every gained unit 2 names green; its concept, which came, is red."""
+    silent = {name: tensor * (name != "one.weight") for name, tensor in formula_network().state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in silent.items()}, tmp_path / "silent.safetensors")
+    composed.run(weights=str(tmp_path / "silent.safetensors"))
+    named = {label.method: label.text for label in composed.store.unit("planted", "first", 2, run=1).labels if label.rank == 1}
+    other = next(word for word in ("green", "dark") if word in named["compositional"] and word != named["netdissect"])
+    for request, failed in ((CompareRequest(), False), (CompareRequest(second_method="compositional"), True)):
+        outcome = compare_runs(composed.store, composed.config, 2, 1, request, clauses=parse(f"new label matches {other}"))
+        assert outcome.failed is failed, outcome.verdicts
+
+
 @pytest.mark.parametrize(("values", "error", "text"), [
     ({"layers": (("first", "second"),)}, UsageError, "5 units and second 2"), ({"layers": (("first", "third"),)}, NotFoundError, "third"),
     ({"method": "milan"}, NotFoundError, "no label of method 'milan'"), ({"match": "name"}, UsageError, "index or activation"),
