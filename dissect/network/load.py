@@ -19,6 +19,7 @@ from dissect.network.discover import discover
 from dissect.network.fast import FastPath, make_fast
 from dissect.network.fit import fit, refuse_unfinite
 from dissect.network.loaded import PASS_SIZES, LoadedNetwork
+from dissect.network.memory import keep_freed_blocks
 from dissect.network.preprocess import Preprocessing
 from dissect.network.source import NetworkSpec, ResolvedNetwork, resolve
 
@@ -51,6 +52,8 @@ def assemble(
 ) -> LoadedNetwork:  # fmt: skip
     """A module whose weights are final, made ready: hashed, placed, its layers discovered, the fast path checked."""
     spec = resolved.spec
+    if device.type == "cpu":
+        keep_freed_blocks()
     module = built.module.eval().requires_grad_(False).to(torch.float32)
     weights, architecture = hash_weights(module), hash_architecture(module)
     module = _placed(module, device)

@@ -10,6 +10,7 @@ from dissect.exchange import csv_text, export_csv, export_jsonl, export_parquet,
 from dissect.exchange.model_card import export_model_card, model_card
 from dissect.exchange.neuronpedia import export_neuronpedia
 from dissect.exchange.published import PUBLISHED, export_published, published_text
+from dissect.pipeline.collection import no_collection
 from dissect.store import RunRecord, Store
 
 ONE_LAYER = PUBLISHED
@@ -25,7 +26,8 @@ def default_report_folder(config: Config, record: RunRecord) -> Path:
 
 def write_run_report(store: Store, config: Config, run_id: int, folder: Path) -> Path:
     """Write the HTML report of a run. Returns the path of its first page."""
-    return write_report(report_view(store, run_id, config.cache / "thumbs"), folder)
+    with no_collection():
+        return write_report(report_view(store, run_id, config.cache / "thumbs"), folder)
 
 
 def export_run(

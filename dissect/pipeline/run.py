@@ -20,6 +20,7 @@ from dissect.pipeline.caption import caption_run
 from dissect.pipeline.caption_request import METHOD as DESCRIPTIONS
 from dissect.pipeline.caption_request import CaptionOutcome, CaptionRequest
 from dissect.pipeline.captioners import captioner_card
+from dissect.pipeline.collection import no_collection
 from dissect.pipeline.compose import METHOD, ComposeOutcome, ComposeRequest, compose_run, resolved
 from dissect.pipeline.names import check_names
 from dissect.pipeline.open import chosen_layers, open_data, open_network, probe_settings
@@ -202,8 +203,8 @@ def _work(
         store.save_images(record.dataset_id, image_rows(data, result.image_files))
         progress.start("score", len(result.layers), "layer")
         for position, probed in enumerate(result.layers):
-            found = layer_result(probed, data.vocabulary, request, position, result)
-            store.write_layer(record.id, found)
+            with no_collection():
+                store.write_layer(record.id, layer_result(probed, data.vocabulary, request, position, result))
             progress.advance()
         progress.done()
         store.write_skipped(record.id, [(item.key, item.reason) for item in result.skipped])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dissect import atomic
+from dissect.concepts.contents import MISSING, content_hash
 from dissect.concepts.images import open_image
 from dissect.concepts.model import ImageRecord
 from dissect.errors import ImageError
@@ -89,10 +90,10 @@ class Gallery:
     def file_hash(self, index: int) -> str | None:
         """SHA-256 of an image's file, None if it is gone."""
         if index not in self._hashes:
-            try:
-                self._hashes[index] = atomic.sha256_file(self._records[index].path)
-            except OSError:
+            found = content_hash(self._records[index].path)
+            if found == MISSING:
                 return None
+            self._hashes[index] = found
         return self._hashes[index]
 
     def settle(self, final: Iterable[int]) -> dict[int, str]:
