@@ -14,7 +14,8 @@ import resource, sys
 import torch
 from dissect.network.memory import keep_freed_blocks
 kept = keep_freed_blocks() if sys.argv[1] == "keep" else False
-torch.ones(12_000_000)
+for _ in range(20):
+    torch.ones(12_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
     torch.ones(12_000_000)
