@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from dissect.store import reviews, schema
+from dissect.store.members import one_of
 from dissect.store.question import Node
 from dissect.store.search import reasons
 from dissect.store.views import ConceptScoreView, ExemplarView, LabelView, StatsView, UnitView
@@ -63,15 +64,15 @@ def _stats(row: Row) -> StatsView:
     return StatsView(**{**values, "histogram": tuple(row["histogram"]), "edges": tuple(row["edges"])})
 
 
-def _of(query: Select[Any], table: Any, rows: Sequence[Row]) -> Select[Any]:
+def _of(connection: Connection, query: Select[Any], table: Any, rows: Sequence[Row]) -> Select[Any]:
     """Restrict to these units, in their runs (a superset where several runs share units)."""
     run_ids = {row["run_id"] for row in rows}
-    return query.where(table.c.run_id.in_(run_ids), table.c.unit_id.in_({row["unit_id"] for row in rows}))
+    return query.where(table.c.run_id.in_(run_ids), one_of(connection, table.c.unit_id, {row["unit_id"] for row in rows}))
 
 
 def _labels(connection: Connection, rows: Sequence[Row]) -> dict[Key, list[LabelView]]:
     table = schema.label
-    query = _of(select(table), table, rows).order_by(table.c.id)
+    query = _of(connection, select(table), table, rows).order_by(table.c.id)
     found = connection.execute(query).mappings().all()
     uses = _uses(connection, rows)
     views: dict[Key, list[LabelView]] = defaultdict(list)
@@ -93,7 +94,7 @@ def _uses(connection: Connection, rows: Sequence[Row]) -> dict[int, list[tuple[s
         .order_by(link.c.label_id, link.c.position)
     )
     found: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
-    for row in connection.execute(_of(query, schema.label, rows)):
+    for row in connection.execute(_of(connection, query, schema.label, rows)):
         found[row.label_id].append((row.category, row.name, row.sign))
     return found
 
@@ -107,7 +108,7 @@ def _concepts(connection: Connection, rows: Sequence[Row]) -> dict[Key, list[Con
     )
     views: dict[Key, list[ConceptScoreView]] = defaultdict(list)
     names = [field.name for field in fields(ConceptScoreView)]
-    for row in connection.execute(_of(query, table, rows)).mappings():
+    for row in connection.execute(_of(connection, query, table, rows)).mappings():
         views[row["run_id"], row["unit_id"]].append(ConceptScoreView(**{name: row[name] for name in names}))
     for mine in views.values():
         mine.sort(key=lambda view: (view.category, view.rank, view.name))
@@ -123,7 +124,7 @@ def _exemplars(connection: Connection, rows: Sequence[Row], most: int) -> dict[K
         .order_by(table.c.rank)
     )
     views: dict[Key, list[ExemplarView]] = defaultdict(list)
-    for row in connection.execute(_of(query, table, rows)).mappings():
+    for row in connection.execute(_of(connection, query, table, rows)).mappings():
         views[row["run_id"], row["unit_id"]].append(ExemplarView(
             row["rank"], row["image_index"], row["key"], row["sha256"], pair(row["width"], row["height"]), row["group"],
             row["activation"], bytes(row["mask"]), pair(row["mask_height"], row["mask_width"]),
@@ -135,7 +136,7 @@ def _formula_masks(connection: Connection, labels: Mapping[Key, Sequence[LabelVi
     """Masks of the units' formulas by run, unit, exemplar rank and size."""
     table = schema.label_mask
     owner = {label.id: key for key, mine in labels.items() for label in mine if label.method == FORMULA_METHOD and label.rank == 1}
-    query = select(table).where(table.c.label_id.in_(list(owner)), table.c.rank <= most)
+    query = select(table).where(one_of(connection, table.c.label_id, owner), table.c.rank <= most)
     return {
         (*owner[row["label_id"]], row["rank"], (row["mask_height"], row["mask_width"])): bytes(row["mask"])
         for row in connection.execute(query).mappings()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
-from dissect.store import fulltext, schema
+from dissect.store import schema
+from dissect.store.members import one_of
 from dissect.store.passing import passing
 from dissect.store.question import question
-from dissect.store.ties import CHUNK
 from dissect.store.views import Facets, FacetValue, UnitFilter
 
-MOST_LABELS = 5_000
+MOST_LABELS = 3_000
 """Labels that are looked at: a word that more of them hold is counted in the first ones only."""
 MOST_VALUES = 100
 
@@ -26,16 +25,15 @@ def facets(connection: Connection, filters: UnitFilter, most: int) -> Facets:
     if allowed is None:
         return Facets(0, False)
     row = schema.listed.c
-    query = allowed.query(connection, (row.run_id, row.unit_id, row.layer_id, row.category, row.method, row.label_id))
+    query = allowed.newest(connection, (row.run_id, row.unit_id, row.layer_id, row.category, row.method, row.label_id), most + 1)
     if not allowed.by_label:
         query = query.where(row.nth == 0)
-    query = query.order_by((row.id if tree is None else fulltext.fulltext.c.rowid).desc())
-    rows = connection.execute(query.limit(most + 1)).all()
+    rows = connection.execute(query).all()
     seen = rows[:most]
     units = [(run_id << 32) | unit_id for run_id, unit_id, *_ in seen]
     places = _places(connection, {found[2] for found in seen})
-    whose = dict(zip((found[5] for found in seen), units, strict=True))
-    concepts = _concepts(connection, query.with_only_columns(row.label_id).limit(most), whose)
+    whose = {found[5]: unit for found, unit in zip(seen, units, strict=True) if found[5] is not None}
+    concepts = _concepts(connection, whose)
     return Facets(
         len(set(units)), len(rows) > most,
         _values((places[found[2]][0], unit) for found, unit in zip(seen, units, strict=True)),
@@ -63,15 +61,11 @@ def _places(connection: Connection, layer_ids: Iterable[int]) -> dict[int, tuple
     return {row.id: (row.model, row.name) for row in connection.execute(query)}
 
 
-def _concepts(connection: Connection, labels: Select[Any], whose: Mapping[int, int]) -> list[tuple[str, int]]:
-    """(concept, unit) for each concept that a label uses and does not exclude. labels: the query for their numbers."""
+def _concepts(connection: Connection, whose: Mapping[int, int]) -> list[tuple[str, int]]:
+    """(concept, unit) for each concept that a label uses and does not exclude. whose: label -> unit."""
     link, concept = schema.label_concept, schema.concept
-    some = labels.subquery()
-    query = select(link.c.label_id, link.c.concept_id).join(some, some.c.label_id == link.c.label_id).where(link.c.sign == 1)
+    query = select(link.c.label_id, link.c.concept_id).where(one_of(connection, link.c.label_id, whose), link.c.sign == 1)
     used = connection.execute(query).all()
-    found = sorted({number for _, number in used})
-    names: dict[int, str] = {}
-    for start in range(0, len(found), CHUNK):
-        mine = select(concept.c.id, concept.c.name).where(concept.c.id.in_(found[start : start + CHUNK]))
-        names |= {row[0]: row[1] for row in connection.execute(mine)}
+    named = select(concept.c.id, concept.c.name).where(one_of(connection, concept.c.id, {number for _, number in used}))
+    names = {row[0]: row[1] for row in connection.execute(named)}
     return [(names[number], whose[label]) for label, number in used]

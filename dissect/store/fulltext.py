@@ -17,9 +17,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Join, MetaData, Table, Text, TextClause, bindparam, delete, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Join,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    bindparam,
+    delete,
+    select,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 
+from dissect.store import members
 from dissect.store.question import Every, Node, Some, Term, Without
 from dissect.store.words import coded
 
@@ -97,7 +112,30 @@ def matches(connection: Connection, query: str) -> TextClause:
     """The SQL condition that a row of the index answers a query that `wanted` made for this database."""
     if connection.dialect.name == "sqlite":
         return text(f"{NAME} MATCH :question").bindparams(question=query)
-    return text(f"{NAME}.doc @@ CAST(:question AS tsquery)").bindparams(question=query)
+    # As a literal: PostgreSQL prepares what it sees often for any value at all, and such a plan takes no word for rare.
+    asked = bindparam("question", query, Text, literal_execute=True)
+    return text(f"{NAME}.doc @@ CAST(:question AS tsquery)").bindparams(asked)
+
+
+def few(connection: Connection, query: str, most: int) -> list[int] | None:
+    """The numbers of all rows that answer a query, if at most `most` do, so that it is best to begin with them; None otherwise.
+
+    Only PostgreSQL is helped: its planner takes a rare word for a common one and walks the whole order of a list in search of it.
+    """
+    if connection.dialect.name == "sqlite":
+        return None
+    numbers = select(fulltext.c.rowid).where(matches(connection, query)).limit(members.most(most + 1))
+    found = list(connection.execute(numbers).scalars())
+    return found if len(found) <= most else None
+
+
+def newest(connection: Connection, tree: Node, deepest: int, most: int) -> list[int] | None:
+    """The highest numbers of rows that answer a question, by way of the index; None on SQLite, which walks in that order anyway."""
+    if connection.dialect.name == "sqlite":
+        return None
+    every = select(fulltext.c.rowid).where(matches(connection, wanted(connection, tree, deepest, deepest)))
+    found = every.cte("found").prefix_with("MATERIALIZED")
+    return list(connection.execute(select(found.c.rowid).order_by(found.c.rowid.desc()).limit(members.most(most))).scalars())
 
 
 def wanted(connection: Connection, tree: Node, tier: int, deepest: int) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dissect.store import schema
+from dissect.store.members import one_of
 from dissect.store.views import NeighbourView, UnitView
 
 STRONGEST = 5
@@ -81,7 +82,8 @@ def _profiles(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict[str
     wanted, found = set(keys), defaultdict[Key, dict[str, float]](dict)
     for start in range(0, len(keys), CHUNK):
         some = keys[start : start + CHUNK]
-        mine = (table.c.unit_id.in_({unit for _, unit in some}), table.c.run_id.in_({run for run, _ in some}), table.c.score > 0)
+        units = one_of(connection, table.c.unit_id, {unit for _, unit in some})
+        mine = (units, table.c.run_id.in_({run for run, _ in some}), table.c.score > 0)
         for run_id, unit_id, score, words in connection.execute(query.where(*mine)):
             if (run_id, unit_id) in wanted:
                 profile = found[run_id, unit_id]

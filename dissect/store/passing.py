@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, or_, select
 
 from dissect.errors import UsageError
-from dissect.store import fulltext, runs, schema
+from dissect.store import fulltext, members, runs, schema
 from dissect.store.listing import place
 from dissect.store.question import Node
 from dissect.store.reviews import reviewed
 from dissect.store.search import uses
 from dissect.store.views import UnitFilter
 
+FEW, FEW_SORTED = 2_000, 20_000
+"""Rows that are quicker looked up one by one than found by walking a list in its order, and than sorting a list."""
 Conditions = list[ColumnElement[bool]]
 
 
@@ -32,15 +34,34 @@ class Passing:
     tree: Node | None = None
     deepest: int = 2
 
-    def query(self, connection: Connection, columns: Sequence[Any], tier: int | None = None, *, apart: bool = True) -> Select[Any]:
-        """Rows that pass; with a tier only those that the question finds there and (apart) in no nearer one."""
+    def query(
+        self, connection: Connection, columns: Sequence[Any], tier: int | None = None, *, apart: bool = True, sorts: bool = False
+    ) -> Select[Any]:
+        """Rows that pass; with a tier only those that the question finds there and (apart) in no nearer one.
+
+        sorts: the rows are wanted in an order that no index has.
+        """
         table = schema.listed
         if self.tree is None:
             return select(*columns).select_from(table).where(*self.rows)
         here = self.deepest if tier is None else tier
-        asked = fulltext.only_there if tier is not None and apart else fulltext.wanted
+        asked = (fulltext.only_there if tier is not None and apart else fulltext.wanted)(connection, self.tree, here, self.deepest)
+        few = fulltext.few(connection, asked, FEW_SORTED if sorts else FEW)
+        if few is not None:
+            return select(*columns).select_from(table).where(members.one_of(connection, table.c.id, few), *self.rows)
         query = select(*columns).select_from(fulltext.ahead_of(table, table.c.id == fulltext.fulltext.c.rowid))
-        return query.where(fulltext.matches(connection, asked(connection, self.tree, here, self.deepest)), *self.rows)
+        return query.where(fulltext.matches(connection, asked), *self.rows)
+
+    def newest(self, connection: Connection, columns: Sequence[Any], most: int) -> Select[Any]:
+        """The newest rows that pass, newest first, at most `most`."""
+        table = schema.listed
+        if self.tree is None:
+            return self.query(connection, columns).order_by(table.c.id.desc()).limit(members.most(most))
+        if not self.rows and (found := fulltext.newest(connection, self.tree, self.deepest, most)) is not None:
+            query = select(*columns).select_from(table).where(members.one_of(connection, table.c.id, found))
+            return query.order_by(table.c.id.desc())
+        number = fulltext.fulltext.c.rowid if connection.dialect.name == "sqlite" else table.c.id
+        return self.query(connection, columns).order_by(number.desc()).limit(members.most(most))
 
 
 def passing(connection: Connection, filters: UnitFilter, tree: Node | None) -> Passing | None:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, and_, select
 
 from dissect.store import schema
 from dissect.store.listing import above_text, own_texts
+from dissect.store.members import one_of
 from dissect.store.question import NEGATED, Node, Term, holds, terms
 from dissect.store.ties import Ties, ties
 from dissect.store.views import LabelView
@@ -74,7 +75,7 @@ def _used(connection: Connection, label_ids: Sequence[int]) -> dict[int, list[in
     """Label -> the concepts that it uses and does not exclude, in their order."""
     link = schema.label_concept
     found: dict[int, list[int]] = {}
-    query = select(link.c.label_id, link.c.concept_id).where(link.c.label_id.in_(label_ids), link.c.sign == 1)
+    query = select(link.c.label_id, link.c.concept_id).where(one_of(connection, link.c.label_id, label_ids), link.c.sign == 1)
     for row in connection.execute(query.order_by(link.c.label_id, link.c.position)):
         found.setdefault(row.label_id, []).append(row.concept_id)
     return found

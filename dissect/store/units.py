@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, case, collate, func, select, tuple_
 
 from dissect.errors import NotFoundError, UsageError
-from dissect.store import fulltext, runs, schema
+from dissect.store import fulltext, members, runs, schema
 from dissect.store.details import CHUNK, fill
 from dissect.store.listing import LAST_TEXT
 from dissect.store.other_labels import other_labels
@@ -127,7 +127,8 @@ def _of_tier(connection: Connection, allowed: Passing, wanted: Page, tier: int |
     table = schema.listed
     keys = _keys(wanted.order, connection.dialect.name)
     named = [table.c.run_id, table.c.unit_id, table.c.label_id, table.c.nth]
-    query = allowed.query(connection, [*named, *(key.label(f"key{n}") for n, key in enumerate(keys))], tier)
+    columns = [*named, *(key.label(f"key{n}") for n, key in enumerate(keys))]
+    query = allowed.query(connection, columns, tier, sorts=wanted.order in ("concept", "category"))
     if not allowed.by_label:
         query = query.where(table.c.nth == 0)
     query = query.order_by(*(key.desc() if wanted.back else key for key in keys))
@@ -135,7 +136,7 @@ def _of_tier(connection: Connection, allowed: Passing, wanted: Page, tier: int |
     while len(found) < most:
         many = most - len(found) + (_SPARE if allowed.by_label else 0)
         there = tuple_(*keys) < tuple_(*place) if wanted.back else tuple_(*keys) > tuple_(*place)
-        rows = connection.execute((query.where(there) if place else query).limit(many)).all()
+        rows = connection.execute((query.where(there) if place else query).limit(members.most(many))).all()
         head = () if tier is None else (tier,)
         found += [Found(row[0], row[1], row[2], (*head, *row[4:])) for row in _chosen(connection, allowed, rows)]
         if len(rows) < many:
@@ -159,7 +160,8 @@ def _first(connection: Connection, allowed: Passing, rows: Sequence[Any]) -> dic
     first: dict[tuple[int, int], int] = {}
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
-        mine = (table.c.run_id.in_({row.run_id for row in some}), table.c.unit_id.in_({row.unit_id for row in some}))
+        these = members.one_of(connection, table.c.unit_id, {row.unit_id for row in some})
+        mine = (table.c.run_id.in_({row.run_id for row in some}), these)
         query = select(table.c.id, table.c.run_id, table.c.unit_id, table.c.nth).where(*allowed.rows, *mine)
         passed = connection.execute(query).all()
         if allowed.tree is not None:
@@ -177,7 +179,7 @@ def _holding(connection: Connection, allowed: Passing, numbers: Sequence[int]) -
     if tree is None:
         return set(numbers)
     asked = fulltext.wanted(connection, tree, allowed.deepest, allowed.deepest)
-    query = select(index.c.rowid).where(fulltext.matches(connection, asked), index.c.rowid.in_(numbers))
+    query = select(index.c.rowid).where(fulltext.matches(connection, asked), members.one_of(connection, index.c.rowid, numbers))
     return set(connection.execute(query).scalars())
 
 
@@ -199,7 +201,7 @@ def _rows(connection: Connection, found: Sequence[Found]) -> dict[tuple[int, int
         stat, schema.unit.c.index, schema.layer.c.name.label("layer"), schema.model.c.name.label("model"),
         schema.dataset.c.name.label("dataset"), schema.run.c.profile, schema.run.c.quantile,
     ).select_from(_from())  # fmt: skip
-    mine = (stat.c.run_id.in_({one.run_id for one in found}), stat.c.unit_id.in_({one.unit_id for one in found}))
+    mine = (stat.c.run_id.in_({one.run_id for one in found}), members.one_of(connection, stat.c.unit_id, {one.unit_id for one in found}))
     return {(row["run_id"], row["unit_id"]): row for row in connection.execute(query.where(*mine)).mappings()}
 
 
