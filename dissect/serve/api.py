@@ -16,8 +16,9 @@ from dissect.serve.names import name_in
 from dissect.serve.places import changes_of, concept_filters, layer_place
 from dissect.serve.query import CompareQuery, LayerQuery, LayerTable, UnitQuery, UnitTable
 from dissect.serve.read import Reader, UnitPage
+from dissect.serve.routing import OneState
 
-router = APIRouter()
+router = APIRouter(route_class=OneState)
 ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "there is no such thing"},
     422: {"model": ErrorAnswer, "description": "a parameter is wrong"},

@@ -17,8 +17,9 @@ from dissect.serve.pages import colours, render
 from dissect.serve.paging import steps
 from dissect.serve.places import concept_filters
 from dissect.serve.query import LayerQuery
+from dissect.serve.routing import OneState
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 CARDS_A_PAGE = 48
 
 

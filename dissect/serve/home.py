@@ -12,10 +12,11 @@ from dissect.serve.cards import best_cards
 from dissect.serve.names import name_in
 from dissect.serve.pages import colours, render
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 from dissect.serve.settings import Settings
 from dissect.store import UnitFilter
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 
 
 @router.get("/", response_class=HTMLResponse)

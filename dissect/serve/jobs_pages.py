@@ -12,11 +12,12 @@ from dissect.serve import links
 from dissect.serve.auth import Limits, Read
 from dissect.serve.jobs_api import Number, submit
 from dissect.serve.pages import render
+from dissect.serve.routing import OneState
 from dissect.serve.write import Who, Writable, person
 from dissect.store.runs import MOST_ID
 from dissect.store.tokens import TokenRecord
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 MOST_JOBS = 50
 AGAIN = {"Refresh": "5"}
 """A page of a job that is under way is loaded again by the browser itself."""

@@ -25,10 +25,11 @@ from dissect.serve.paging import fitted, steps
 from dissect.serve.places import layer_place
 from dissect.serve.query import LayerQuery
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 from dissect.serve.settings import Settings
 from dissect.store import LabelTests, LayerSummary, RunRecord
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 
 
 @router.get("/m/{model}/r/{run}/{layer}", response_class=HTMLResponse)

@@ -21,8 +21,9 @@ from dissect.serve.pages import render
 from dissect.serve.places import changes_of
 from dissect.serve.query import CompareQuery
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 FINDINGS = 40
 """Rows a subject on an audit's page, and a layer on a comparison's; all of them are in the tables."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from dissect.audit.changes import RunChanges
@@ -48,6 +49,10 @@ class Reader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def together(self) -> AbstractContextManager[None]:
+        """All questions of this thread inside see one state of the database. Nothing may be written there."""
+        return self._store.together()
 
     def runs(self, model: str | None = None) -> list[RunRecord]:
         """Runs, newest first; of one network if it is named.

@@ -16,10 +16,11 @@ from dissect.serve.cards import best_cards
 from dissect.serve.layer_page import facts_of, sentence
 from dissect.serve.pages import colours, help_address, render
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 from dissect.serve.settings import Settings
 from dissect.store import LayerSummary, RunRecord, UnitFilter
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 CARDED_LAYERS = 6
 """Layers whose strongest detectors are shown; a run of a hundred layers would make a page of thousands of pictures."""
 

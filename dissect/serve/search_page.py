@@ -18,10 +18,11 @@ from dissect.serve.pages import colours, joined, macros, render, words_of
 from dissect.serve.paging import fitted, steps
 from dissect.serve.query import UnitQuery
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 from dissect.serve.settings import Settings
 from dissect.store import Facets, FacetValue
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 MOST_VALUES = 8
 SAID = {
     "model": "network", "dataset": "data set", "min_iou": "IoU at least", "max_q": "q at most", "detectors": "detectors only",

@@ -24,11 +24,12 @@ from dissect.serve.cards import cards
 from dissect.serve.pages import colours, help_address, render
 from dissect.serve.places import layer_place
 from dissect.serve.read import Reader
+from dissect.serve.routing import OneState
 from dissect.serve.settings import Settings
 from dissect.serve.write import Who
 from dissect.store import LayerSummary, RunRecord, UnitView
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=OneState)
 
 
 @router.get("/m/{model}/r/{run}/{layer}/random")

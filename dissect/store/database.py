@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, Engine, StaticPool, cast, create_engine, event, func, literal_column, select
 from sqlalchemy.engine import URL, make_url
@@ -28,6 +29,8 @@ from dissect.errors import (
     UnavailableError,
     UsageError,
 )
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 60.0
 """How long a SQLite connection waits for another writer before it gives up."""
@@ -181,9 +184,50 @@ def connect_to_write(engine: Engine) -> Connection:
     return engine.connect().execution_options(**{_WRITE: True})
 
 
+_TOGETHER: ContextVar[Connection | None] = ContextVar("dissect_together", default=None)
+_MEMO = "dissect_memo"
+
+
+@contextlib.contextmanager
+def together(engine: Engine) -> Iterator[None]:
+    """Every `reading` of this engine inside, in this thread, is of one transaction, so all see the same state. Nothing may write there.
+
+    Not on a SQLite without write-ahead log: there a reader holds up every writer, so its transactions are short.
+    """
+    if not _reads_beside_writers(engine):
+        yield
+        return
+    with reading(engine) as connection:
+        before = _TOGETHER.set(connection.execution_options(**{_MEMO: {}}))
+        try:
+            yield
+        finally:
+            _TOGETHER.reset(before)
+            connection.execution_options(**{_MEMO: None})
+
+
+def _reads_beside_writers(engine: Engine) -> bool:
+    return engine.dialect.name != "sqlite" or wal_is_safe(sqlite3.sqlite_version_info)
+
+
+def remembered(connection: Connection, key: Hashable, find: Callable[[], T]) -> T:
+    """What `find` gives; inside `together`, where nothing changes, it is asked once for each key."""
+    memo: dict[Hashable, T] | None = connection.get_execution_options().get(_MEMO)
+    if memo is None:
+        return find()
+    if key not in memo:
+        memo[key] = find()
+    return memo[key]
+
+
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One transaction that only reads; all its queries see the same state."""
+    """One transaction that only reads; all its queries see the same state. Inside `together` it is that one."""
+    shared = _TOGETHER.get()
+    if shared is not None and shared.engine.pool is engine.pool:
+        with translated(engine.url):
+            yield shared
+        return
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

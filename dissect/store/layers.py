@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, selec
 
 from dissect.errors import NotFoundError
 from dissect.store import runs, schema
+from dissect.store.database import remembered
 from dissect.store.details import pair
 from dissect.store.passing import is_layer
 from dissect.store.views import ConceptView, LabelTests, LayerSummary, RunSize
@@ -27,7 +28,8 @@ def layer_summary(connection: Connection, run_id: int, layer: str) -> LayerSumma
     Raises:
         NotFoundError: the run has no such layer; those it has are listed.
     """
-    found = _summaries(connection, run_id, _query(run_id).where(is_layer(layer)))
+    query = _query(run_id).where(is_layer(layer))
+    found = remembered(connection, ("layer", run_id, layer), lambda: _summaries(connection, run_id, query))
     if not found:
         names = ", ".join(summary.layer for summary in layers(connection, run_id)) or "none yet"
         raise NotFoundError(f"run {run_id} has no layer {layer!r}. Its layers: {names}.")

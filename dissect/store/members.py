@@ -8,9 +8,14 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, Connection, Integer, Text, any_, bindparam, func, literal, select
 
+_FEW = 500
+"""Numbers for which SQLite is quicker with a placeholder each."""
+
 
 def one_of(connection: Connection, column: ColumnElement[Any], numbers: Collection[int]) -> ColumnElement[bool]:
-    """Whether a column of whole numbers holds one of these; never for none. One bound value, not thousands of placeholders."""
+    """Whether a column of whole numbers holds one of these; never for none. One bound value where there may be thousands."""
+    if connection.dialect.name == "sqlite" and len(numbers) <= _FEW:
+        return column.in_(numbers)
     if connection.dialect.name == "sqlite":
         table = func.json_each(literal(json.dumps(list(numbers)), Text)).table_valued("value")
         return column.in_(select(table.c.value))

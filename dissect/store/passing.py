@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, or_,
 
 from dissect.errors import UsageError
 from dissect.store import fulltext, members, runs, schema
+from dissect.store.database import remembered
 from dissect.store.listing import place
 from dissect.store.question import Node
 from dissect.store.reviews import reviewed
@@ -97,7 +98,7 @@ def _places(connection: Connection, filters: UnitFilter) -> list[int] | None:
         query = query.where(is_layer(filters.layer))
     found = {place(row.run_id, row.layer_id) for row in connection.execute(query)}
     if filters.newest and filters.run is None:
-        found &= _newest(connection)
+        found &= remembered(connection, "newest places", lambda: _newest(connection))
     every = connection.execute(select(func.count()).select_from(schema.run_layer)).scalar_one()
     return None if found and len(found) == every else sorted(found)
 

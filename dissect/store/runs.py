@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, case, delete, func, select, upda
 
 from dissect.errors import NotFoundError
 from dissect.store import listing, schema
+from dissect.store.database import remembered
 from dissect.store.records import RunSpec
 from dissect.store.types import now
 from dissect.store.views import CacheStage, RunRecord, SkippedView, StageProgress, StageUse
@@ -45,7 +46,8 @@ def end(connection: Connection, run_id: int, state: str, message: str = "") -> R
 
 def find(connection: Connection, reference: int | str) -> RunRecord:
     """One run by number, beginning of its fingerprint, or "latest"."""
-    return _records(connection, _query().where(schema.run.c.id == resolve(connection, reference)))[0]
+    number = resolve(connection, reference)
+    return remembered(connection, ("record", number), lambda: _records(connection, _query().where(schema.run.c.id == number))[0])
 
 
 def resolve(connection: Connection, reference: int | str) -> int:
@@ -55,6 +57,10 @@ def resolve(connection: Connection, reference: int | str) -> int:
         NotFoundError: there is none, or several fingerprints begin so.
     """
     text = str(reference).strip().lower()
+    return remembered(connection, ("run", text), lambda: _resolve(connection, text, reference))
+
+
+def _resolve(connection: Connection, text: str, reference: int | str) -> int:
     ids = select(schema.run.c.id).order_by(schema.run.c.id.desc())
     if text == "latest":
         found = connection.execute(ids.limit(1)).scalars().all()

@@ -10,6 +10,7 @@ store.unit("tiny-darknet", "conv14", 305).label
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ from dissect.store import (
     verification,
     write,
 )
-from dissect.store.database import guarded, make_engine, make_folder, parse_url, reading, shown, sqlite_file, writing
+from dissect.store.database import guarded, make_engine, make_folder, parse_url, reading, shown, sqlite_file, together, writing
 from dissect.store.facets import MOST_LABELS
 from dissect.store.records import (
     AblationEntry,
@@ -121,6 +122,10 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def together(self) -> AbstractContextManager[None]:
+        """All questions that this thread asks inside are answered from one state of the database. Nothing may be written there."""
+        return together(self._engine)
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from dissect.errors import (
     DissectError,
@@ -25,9 +25,10 @@ from dissect.errors import (
     TooSlowError,
     UsageError,
 )
-from dissect.store import Store, connect, database, redacted
+from dissect.store import Store, connect, database, redacted, schema
 from dissect.store.database import parse_url, reading, sqlite_file, wal_is_safe, writing
-from tests.store.made_up_runs import save_run, save_world
+from dissect.store.members import most, one_of
+from tests.store.made_up_runs import save_run, save_world, spec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,9 +61,50 @@ def test_a_writing_transaction_holds_the_lock_from_its_start(sqlite_store: Store
     other.close()
 
 
+@pytest.mark.postgres
+def test_questions_asked_together_see_one_state(postgres_store: Store) -> None:
+    run = postgres_store.begin_run(spec(save_world(postgres_store)))
+    with Store.open(postgres_store.url) as other, postgres_store.together():
+        assert postgres_store.run(run.id).state == "running"
+        other.finish_run(run.id)
+        assert postgres_store.run("latest").state == "running"
+        with pytest.raises(NotFoundError):
+            postgres_store.run(99)
+    assert postgres_store.run(run.id).state == "done"
+
+
+def test_nothing_is_held_together_where_a_reader_holds_up_writers(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "wal_is_safe", lambda version: False)
+    run = sqlite_store.begin_run(spec(save_world(sqlite_store)))
+    with sqlite_store.together():
+        assert sqlite_store.run(run.id).state == "running"
+        sqlite_store.finish_run(run.id)
+        assert sqlite_store.run(run.id).state == "done"
+
+
+def test_what_is_remembered_together_is_forgotten_after(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "wal_is_safe", lambda version: True)
+    run = sqlite_store.begin_run(spec(save_world(sqlite_store)))
+    for state in ("running", "done"):
+        with sqlite_store.together():
+            assert sqlite_store.run("latest") == sqlite_store.run(run.id)
+            assert sqlite_store.run(run.id).state == state
+        sqlite_store.finish_run(run.id)
+
+
+@pytest.mark.parametrize("count", [0, 1, 400, 3_000])
+def test_one_of_many_numbers_is_found_however_many_there_are(store: Store, count: int) -> None:
+    save_world(store, images=5)
+    wanted = list(range(2, 2 + count))
+    with reading(store._engine) as connection:
+        column = schema.image.c.id
+        found = connection.execute(select(column).where(one_of(connection, column, wanted)).limit(most(4))).scalars().all()
+    assert sorted(found) == list(range(2, min(2 + count, 6)))
+
+
 def test_a_reader_sees_one_state(store: Store) -> None:
     """Two questions of one reading transaction agree, although a writer finished in between (PostgreSQL), or the writer waits (SQLite)."""
-    with reading(store.engine) as connection:
+    with reading(store._engine) as connection:
         before = connection.execute(text("SELECT count(*) FROM model")).scalar()
         writer = threading.Thread(target=lambda: save_world(store))
         writer.start()
@@ -74,7 +116,7 @@ def test_a_reader_sees_one_state(store: Store) -> None:
 
 @pytest.mark.postgres
 def test_a_reading_transaction_cannot_write_on_postgresql(postgres_url: str) -> None:
-    with Store.open(postgres_url) as store, pytest.raises(StorageError, match=r"read-only"), reading(store.engine) as connection:
+    with Store.open(postgres_url) as store, pytest.raises(StorageError, match=r"read-only"), reading(store._engine) as connection:
         connection.execute(text("DELETE FROM run"))
 
 
@@ -241,7 +283,7 @@ def test_a_question_that_takes_too_long_is_given_up_and_the_next_one_is_answered
         assert patient.counts()["run"] == 0
     with Store.open(url, query_seconds=0.3) as store:
         begun = time.monotonic()
-        with pytest.raises(TooSlowError, match="takes too long"), reading(store.engine) as connection:
+        with pytest.raises(TooSlowError, match="takes too long"), reading(store._engine) as connection:
             connection.execute(text(endless)).scalar()
         assert 0.2 < time.monotonic() - begun < 5
         assert store.counts()["run"] == 0
