@@ -29,6 +29,7 @@ from dissect.store import LabelEntry, LayerRecord, LayerResult, Store
 from tests.store.made_up_runs import save_world, spec, unit
 
 UNITS = 100
+EARLY = 5.0
 LISTED = f"/api/v1/m/tiny/r/1/conv1/units?limit={UNITS}&order=index"
 PATHS = (LISTED, LISTED, "/m/tiny/r/1/conv1/{unit}", "/api/v1/m/tiny/r/1/conv1/{unit}", "/m/tiny/r/1/conv1", "/units?q=generation", "/jobs")
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,28 +37,37 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass
 class Seen:
-    """What readers saw: seconds of every answer, what went wrong, and how many different labels there were."""
+    """What readers saw: seconds of every answer, what went wrong, and how many different labels there were.
+
+    early: answers of the first `EARLY` seconds, when fifty readers come at once and everything is asked for the first time.
+    """
 
     seconds: list[float] = field(default_factory=list)
+    early: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
     generations: set[str] = field(default_factory=set)
     writes: int = 0
 
-    def quantile(self, share: float) -> float:
-        """Seconds that this share of the answers did not take."""
-        ordered = sorted(self.seconds)
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
-
     def lines(self) -> list[str]:
         """For a person."""
+        answers = len(self.seconds) + len(self.early)
         return [
-            f"{len(self.seconds)} answers, {len(self.errors)} errors, {len(self.torn)} torn reads, {len(self.generations)} states seen",
-            f"median {1000 * statistics.median(self.seconds):.0f} ms, p95 {1000 * self.quantile(0.95):.0f} ms, "
-            f"p99 {1000 * self.quantile(0.99):.0f} ms, slowest {1000 * max(self.seconds):.0f} ms; {self.writes} layers written",
+            f"{answers} answers, {len(self.errors)} errors, {len(self.torn)} torn reads, {len(self.generations)} states seen, "
+            f"{self.writes} layers written",
+            f"first {EARLY:.0f} s: {_quantiles(self.early)}",
+            f"after that: {_quantiles(self.seconds)}",
             *self.errors[:5],
             *self.torn[:5],
         ]
+
+
+def _quantiles(seconds: list[float]) -> str:
+    if not seconds:
+        return "no answers"
+    ordered = sorted(seconds)
+    p95, p99 = (1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)] for share in (0.95, 0.99))
+    return f"median {1000 * statistics.median(ordered):.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, slowest {1000 * ordered[-1]:.0f} ms"
 
 
 def layer(generation: int) -> LayerResult:
@@ -80,7 +90,8 @@ def write(url: str, seconds: float, pause: float = 0.1) -> int:
 
 def read(host: str, seconds: float, pause: float, seed: int, seen: Seen) -> None:
     """One reader."""
-    dice, stop = random.Random(seed), time.monotonic() + seconds
+    dice, start = random.Random(seed), time.monotonic()
+    stop = start + seconds
     connection = http.client.HTTPConnection(host, timeout=60)
     time.sleep(dice.uniform(0, pause))
     while time.monotonic() < stop:
@@ -97,7 +108,7 @@ def read(host: str, seconds: float, pause: float, seed: int, seen: Seen) -> None
             seen.errors.append(f"{path}: {type(error).__name__}: {error}")
             connection.close()
             continue
-        seen.seconds.append(time.perf_counter() - began)
+        (seen.early if time.monotonic() < start + EARLY else seen.seconds).append(time.perf_counter() - began)
         if answer.status != 200:
             seen.errors.append(f"{path}: {answer.status} {content[:200]!r}")
         elif path == LISTED:

@@ -23,6 +23,7 @@ from dissect.serve import (
     links,
     login,
     other_pages,
+    pages,
     reviews,
     run_pages,
     search_page,
@@ -68,7 +69,8 @@ def routes() -> list[APIRoute]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """No more requests at once than the database has connections."""
+    """No more requests at once than the database has connections, and the first one as quick as the next."""
+    pages.warm()
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
 

@@ -44,6 +44,13 @@ def render(template: str, **values: Any) -> str:
     return clean(environment().get_template(template).render(common | values))
 
 
+def warm() -> None:
+    """Compile every template: the first visitors would wait for it, all at once."""
+    templates = environment()
+    for name in templates.list_templates(extensions=["html"]):
+        templates.get_template(name)
+
+
 def help_address(run: ReportRun) -> str:
     """The help in the terms of one run."""
     return f"{HELP}?run={run.run}"

@@ -146,6 +146,8 @@ def _sqlite_engine(url: URL, query_seconds: float | None) -> Engine:
         if file and found != journal:
             connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
+        if journal != "WAL":  # a cache that overflows would shut out all readers until the transaction ends, not only while it commits
+            connection.execute("PRAGMA cache_spill = OFF")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
