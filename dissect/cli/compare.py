@@ -88,7 +88,7 @@ def pairs_of(text: str) -> tuple[tuple[str, str], ...]:
 
 def _show(state: State, outcome: CompareOutcome, form: Literal["table", "json", "csv"], limit: int) -> None:
     from dissect.audit.changes import unit_row
-    from dissect.exchange.compare_page import layer_sentence, sentence
+    from dissect.exchange.compare_page import in_usual_order, layer_sentence, sentence
 
     changes = outcome.changes
     rows = [
@@ -106,7 +106,8 @@ def _show(state: State, outcome: CompareOutcome, form: Literal["table", "json", 
     print(f"{changes.first}  ->  {changes.second}\n{sentence(changes)}")
     for layer in changes.layers:
         print(f"\n{layer.first}{'' if layer.first == layer.second else f' = {layer.second}'}: {layer_sentence(layer)}")
-        unique = [{"category": name or "none", "first": one, "second": two} for name, (one, two) in layer.unique().items()]
+        numbers = in_usual_order(layer.unique())
+        unique = [{"category": name or "none", "first": one, "second": two} for name, (one, two) in numbers.items()]
         write_rows(unique, ("category", "first", "second"), "table")
     moved = [row for row in rows if row["change"] in SHOWN]
     if moved:

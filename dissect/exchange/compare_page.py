@@ -18,7 +18,7 @@ from dissect.audit.change_gate import ChangeVerdict
 from dissect.audit.changes import LayerChange, RunChanges, UnitChange, unit_row
 from dissect.errors import UsageError
 from dissect.exchange.pages import TEMPLATES, environment
-from dissect.exchange.summary import hues
+from dissect.exchange.summary import NO_CATEGORY, category_place, hues
 from dissect.exchange.tables import harmless
 from dissect.exchange.words import clean, some, two
 
@@ -74,6 +74,11 @@ def standing_alone(body: str, title: str, data: str, table: str, facts: Mapping[
     return clean(page.strip() + "\n")
 
 
+def in_usual_order(unique: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Numbers by category, in the order of every other page; no category comes last."""
+    return {category: unique[category] for category in sorted(unique, key=lambda name: category_place(name or NO_CATEGORY))}
+
+
 def sentence(changes: RunChanges) -> str:
     """The comparison in one sentence."""
     totals = {change: sum(layer.counts()[change] for layer in changes.layers) for change in ("gained", "lost", "changed", "same")}
@@ -122,7 +127,7 @@ def _layer_tables(layer: LayerChange, most: int) -> dict[str, Any]:
     moved = [concept for concept in layer.concepts() if concept.first != concept.second]
     rows = sorted((unit for unit in layer.units if unit.change in ("gained", "lost", "changed")), key=_weight)
     return {
-        "change": layer, "sentence": layer_sentence(layer), "unique": layer.unique(),
+        "change": layer, "sentence": layer_sentence(layer), "unique": in_usual_order(layer.unique()),
         "concepts": moved[:MOST_CONCEPTS], "more_concepts": max(0, len(moved) - MOST_CONCEPTS),
         "rows": rows[:most], "more_rows": max(0, len(rows) - most),
     }  # fmt: skip
