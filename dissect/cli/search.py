@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +15,7 @@ from dissect.cli.state import State
 from dissect.errors import UsageError
 
 if TYPE_CHECKING:
-    from dissect.store import ConceptView, Facets, UnitFilter
+    from dissect.store import Facets, Store, UnitFilter
 
 COLUMNS = (
     "run", "model", "data", "layer", "profile", "quantile", "unit", "label", "category", "score", "kind", "images", "state", "why",
@@ -22,11 +23,19 @@ COLUMNS = (
 DRIVEN = ("drive", "maximum", "share", "run", "model", "layer", "unit", "label", "category", "score")
 RULES = ("profile", "quantile")
 """Columns that a table for people leaves out where all rows agree."""
+FILTERS = {
+    "model": "--model", "dataset": "--data", "layer": "--layer", "category": "--category", "method": "--method", "kind": "--kind",
+    "state": "--state", "uses": "--uses", "min_iou": "--min-iou", "min_score": "--min-score", "max_score": "--max-score",
+    "max_q": "--max-q", "detectors": "--detectors", "survives": "--survives", "reviewed": "--reviewed", "run": "--run",
+}  # fmt: skip
+VALUES = {"model": "models", "layer": "layers", "category": "categories", "method": "methods"}
+"""Filter -> the facet that counts its values."""
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's command."""
     app.command()(search)
+
 
 
 def search(
@@ -102,8 +111,7 @@ def _by_words(
     else:
         write_rows(rows, _columns(rows) if how == "table" else COLUMNS, how)
     if not found:
-        elsewhere = bool(store.units(replace(filters, newest=False), limit=1, exemplars=0))
-        state.say(_nothing_found(store.concepts(), filters.q or "", elsewhere))
+        state.say(_nothing_found(store, filters))
     elif len(found) == limit:
         state.say(f"the first {limit}; more with --limit")
 
@@ -136,11 +144,32 @@ def _columns(rows: list[dict[str, object]]) -> tuple[str, ...]:
     return tuple(name for name in COLUMNS if name not in RULES or len({row[name] for row in rows}) > 1)
 
 
-def _nothing_found(concepts: list[ConceptView], text: str, elsewhere: bool) -> str:
-    import difflib
+def _nothing_found(store: Store, filters: UnitFilter) -> str:
+    """Why that may be: another run holds it, one filter shuts all out, or the word is none."""
+    from dissect.store import UnitFilter
 
-    if elsewhere:
+    if store.units(replace(filters, newest=False), limit=1, exemplars=0):
         return "nothing found in the newest finished runs; older or unfinished ones hold something: --all-runs"
-    names = sorted({view.name for view in concepts})
-    near = difflib.get_close_matches(text, names, n=5, cutoff=0.5)
-    return "nothing found" + (f"; concepts that do exist: {', '.join(near)}" if near else "")
+    for name, option in FILTERS.items():
+        off = getattr(UnitFilter(), name)
+        without = replace(filters, **{name: off})
+        if getattr(filters, name) != off and store.units(without, limit=1, exemplars=0):
+            value = getattr(filters, name)
+            shown = option if value is True else f"{option} {value[0] if isinstance(value, tuple) else value}"
+            return f"nothing found with {shown}; without it there is" + _instead(store, without, name)
+    words = (filters.q or "").split()
+    small = [word for word in words if word in ("or", "and", "not")]
+    if small:
+        return f"nothing found; {small[0]} is looked for as a word, {small[0].upper()} is the operator"
+    names = sorted({view.name for view in store.concepts()})
+    near = difflib.get_close_matches(filters.q or "", names, n=5, cutoff=0.5)
+    several = "; all words must stand in one label" if len(words) > 1 and not set(words) & {"OR", "AND", "NOT"} else ""
+    return f"nothing found{several}" + (f"; concepts that do exist: {', '.join(near)}" if near else "")
+
+
+def _instead(store: Store, without: UnitFilter, name: str) -> str:
+    """Values of the filter that would let something through."""
+    if name not in VALUES:
+        return " something"
+    found = getattr(store.facets(without), VALUES[name])
+    return f": {', '.join(value.name for value in found[:8])}" if found else " something"

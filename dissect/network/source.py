@@ -159,8 +159,12 @@ def _from_card(card: ModelCard, spec: NetworkSpec) -> ResolvedNetwork:
 
 
 def _short(target: str) -> str:
-    """A name for rows: the factory's, the architecture's, or the last part of a hub name or folder."""
-    last = target.rstrip("/\\").rpartition(":")[2]
+    """A name for rows: the factory's with its module's, the architecture's, or the last part of a hub name or folder.
+
+    Two files may each have a `make`: their networks are not one.
+    """
+    module, _, last = target.rstrip("/\\").rpartition(":")
+    last = f"{module.rpartition('.')[2]}.{last}" if module else last
     return re.sub(r"[^A-Za-z0-9._-]+", "-", re.split(r"[/\\]", last)[-1]).strip("-.") or "network"
 
 

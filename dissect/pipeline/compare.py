@@ -7,7 +7,7 @@ where they were pruned.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from dissect.store import HeadlineView, LayerSummary, RunRecord, Store, UnitFilt
 
 Match = Literal["index", "activation"]
 MOST_UNITS = 1_000_000
+USUAL, PARTS = "netdissect", ("meanings", "ranges")
 LEFT_OUT = ("model", "data", "notes", "layers", "methods", "profile", "quantile")
 """Settings that stand elsewhere or are words for a person."""
 MATCHES: tuple[Match, ...] = ("index", "activation")
@@ -77,8 +78,9 @@ def compare_runs(
     """
     one, two = _two(store, first, second, request)
     named = _layers(store, one, two, request)
+    request, why = _fair(store, one, two, named, request)
     responses = _responses(store, config, one, two, named, progress or Quiet(), workers) if request.match == "activation" else {}
-    changes = _changes(store, one, two, named, request, responses)
+    changes = _changes(store, one, two, named, request, responses, why)
     sides = {"first": (one, request.method), "second": (two, request.second_method)}
     verdicts = judge(clauses, changes, lambda side, words: matching(store, sides[side][0], words, sides[side][1]))
     page = None
@@ -96,7 +98,9 @@ def compare_stored(store: Store, first: str | int, second: str | int, request: C
         NotFoundError, UsageError: as `compare_runs`.
     """
     one, two = _two(store, first, second, request)
-    return _changes(store, one, two, _layers(store, one, two, request), request, {})
+    named = _layers(store, one, two, request)
+    request, why = _fair(store, one, two, named, request)
+    return _changes(store, one, two, named, request, {}, why)
 
 
 def _two(store: Store, first: str | int, second: str | int, request: CompareRequest) -> tuple[RunRecord, RunRecord]:
@@ -106,13 +110,32 @@ def _two(store: Store, first: str | int, second: str | int, request: CompareRequ
     return one, two
 
 
+def _fair(
+    store: Store, one: RunRecord, two: RunRecord, named: Sequence[tuple[LayerSummary, LayerSummary]], request: CompareRequest
+) -> tuple[CompareRequest, tuple[str, ...]]:  # fmt: skip
+    """Where only one of the runs went through a further method and none was asked for: a method that both have, and a note that says so.
+
+    Otherwise each unit that only the further method describes would have gained or lost a label.
+    """
+    if request.method is not None or request.second_method is not None:
+        return request, ()
+    pairs = [(set(store.label_methods(one.id, here.layer)), set(store.label_methods(two.id, there.layer))) for here, there in named]
+    shared = set.intersection(*(first & second for first, second in pairs)) if pairs else set()
+    if not shared or all(first == second for first, second in pairs):
+        return request, ()
+    method = USUAL if USUAL in shared else min(shared)
+    further = ", ".join(sorted(set.union(*(first ^ second for first, second in pairs)) - set(PARTS)))
+    note = f"Only one of the runs has labels of {further}: labels of {method} are compared. Others: --method NAME --against-method NAME."
+    return replace(request, method=method, second_method=method), (note,)
+
+
 def _changes(
     store: Store, one: RunRecord, two: RunRecord, named: Sequence[tuple[LayerSummary, LayerSummary]], request: CompareRequest,
-    responses: Mapping[tuple[str, str], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    responses: Mapping[tuple[str, str], tuple[NDArray[np.float32], NDArray[np.float32]]], why: tuple[str, ...] = (),
 ) -> RunChanges:  # fmt: skip
     layers = tuple(_layer(store, one, two, pair, request, responses) for pair in named)
     titles = _title(one, request.method), _title(two, request.second_method)
-    return RunChanges(*titles, differences(one, two), layers, _notes(one, two, request), one.id, two.id)
+    return RunChanges(*titles, differences(one, two), layers, (*why, *_notes(one, two, request)), one.id, two.id)
 
 
 def matching(store: Store, run: RunRecord, words: str, method: str | None = None) -> set[tuple[str, int, str]]:

@@ -18,8 +18,7 @@ READ = "read"
 class OneState(APIRoute):
     """A route that, where it only reads, does so in one transaction.
 
-    A page asks the store some twenty questions. Between two of them a writer may replace a layer; and a transaction for each of them
-    takes a third of the time.
+    A page asks the store some twenty questions, and between two of them a writer may replace a layer.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

@@ -27,6 +27,7 @@ from dissect.probe.upsample import Grid, grid
 from dissect.score.best import UNLABELLED_STATES
 from dissect.verify.null import NullData, count_p
 from dissect.verify.null_kernels import signatures_of_unit
+from dissect.verify.shuffles import Shuffles
 from dissect.verify.spans import MaskSpans, mask_spans
 from dissect.verify.tail import tail_p
 
@@ -99,19 +100,21 @@ def formula_null(
     values = np.stack([search(shuffled_world(here, masks, data, rows, shuffle)) for shuffle in range(count + 1)], axis=1)
     observed = values[:, 0].copy()
     values[np.isin(layer.stats.state, UNLABELLED_STATES) | (not drawn.movable.any())] = np.nan
-    p, tail = _judged(values, drawn.seed)
+    p, tail = _judged(values, drawn, drawn.floor_of(count))
     null = values[:, 1:]
     return FormulaNull(
         layer.layer.name, length, width, observed, p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1), count, drawn.seed,
-        1 / (1 + count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count)),
+        drawn.floor_of(count), min_images, float(drawn.movable.mean()), drawn.blocks, (*drawn.notes, _resolution(count, drawn)),
     )  # fmt: skip
 
 
-def _judged(values: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+def _judged(values: FloatArray, drawn: Shuffles, floor: float) -> tuple[FloatArray, FloatArray]:
     """p and tail p (U,) from IoUs (U, B+1), the true ones first; NaN stays NaN."""
     p, tail = np.full((2, len(values)), np.nan)
     for unit in np.flatnonzero(~np.isnan(values[:, 0])).tolist():
-        p[unit], tail[unit] = count_p(values[unit]), tail_p(values[unit, 0], values[unit, 1:], seed=seed).p
+        p[unit] = max(count_p(values[unit]), floor)
+        if not drawn.few:
+            tail[unit] = tail_p(values[unit, 0], values[unit, 1:], seed=drawn.seed).p
     return p, tail
 
 
@@ -172,5 +175,5 @@ def _same(true: World, counted: World) -> None:
         raise CountError("the masks do not give the layer's counts; the cache is damaged or of another run. Run the probe again.")
 
 
-def _resolution(count: int) -> str:
-    return f"{count} shuffles, each with a whole search: the smallest p-value by counting is {1 / (1 + count):.4g}."
+def _resolution(count: int, drawn: Shuffles) -> str:
+    return f"{count} shuffles, each with a whole search: the smallest p-value by counting is {drawn.floor_of(count):.4g}."

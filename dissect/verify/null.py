@@ -213,8 +213,10 @@ def _layer_null(
     for unit, row in enumerate(rows):
         if row is None:
             continue
-        null[unit], p[unit], z_p[unit] = row.largest[1:], count_p(row.largest), count_p(row.largest_z)
-        tail[unit] = tail_p(row.largest[0], row.largest[1:], seed=drawn.seed).p
+        null[unit] = row.largest[1:]
+        p[unit], z_p[unit] = (max(count_p(values), drawn.floor) for values in (row.largest, row.largest_z))
+        if not drawn.few:
+            tail[unit] = tail_p(row.largest[0], row.largest[1:], seed=drawn.seed).p
         z[unit], label_z[unit], z_concept[unit] = row.largest_z[0], row.label_z, row.z_concept
     return LayerNull(
         layer.layer.name, concept, observed, p, tail, null, null.mean(axis=1), np.quantile(null, 0.95, axis=1),

@@ -49,8 +49,17 @@ class Shuffles:
 
     @property
     def floor(self) -> float:
-        """The smallest p-value that counting can give: 1 / (1 + B)."""
-        return 1.0 / (1 + self.count)
+        """The smallest p-value that counting can give: 1 / (1 + B), or 1 in as many as there are different shuffles if those are fewer."""
+        return self.floor_of(self.count)
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer different shuffles than were drawn: nothing can be said beyond counting then."""
+        return self.log10_count < math.log10(1 + self.count)
+
+    def floor_of(self, count: int) -> float:
+        """`floor` of the first `count` shuffles."""
+        return max(1.0 / (1 + count), 10.0**-self.log10_count if math.isfinite(self.log10_count) else 0.0)
 
 
 @dataclass(frozen=True)

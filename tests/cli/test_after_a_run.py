@@ -87,8 +87,14 @@ def test_search_means_the_newest_run_unless_it_is_told_otherwise(capsys: Capture
         header, *rows = capsys.readouterr().out.splitlines()
         found[" ".join(words)] = ("quantile" in header, sorted(int(row.split()[0]) for row in rows))
     assert found == {"": (False, [2]), "--all-runs": (True, [1, 2]), "--run 1": (False, [1])}
-    assert call(["search", "red", "--min-iou", "0.99999"]) == 0
-    assert "nothing found" in capsys.readouterr().err
+    for asked, said in {
+        ("red", "--min-iou", "0.99999"): "nothing found with --min-iou 0.99999; without it there is something",
+        ("red", "--model", "nobody"): "nothing found with --model nobody; without it there is: ",
+        ("red or green",): "nothing found; or is looked for as a word, OR is the operator",
+        ("red zzyzx",): "nothing found; all words must stand in one label",
+    }.items():
+        assert call(["search", *asked]) == 0
+        assert said in capsys.readouterr().err
 
 
 def test_clearing_the_cache_asks_first_and_loses_nothing(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

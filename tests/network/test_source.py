@@ -32,8 +32,8 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "i
         ("torchvision:resnet50@IMAGENET1K_V2", ("torchvision", "resnet50", "IMAGENET1K_V2", "resnet50")),
         ("timm:vit_tiny_patch16_224.augreg@random", ("timm", "vit_tiny_patch16_224.augreg", "random", "vit_tiny_patch16_224.augreg")),
         ("transformers:openai/clip-vit-base-patch32", ("transformers", "openai/clip-vit-base-patch32", None, "clip-vit-base-patch32")),
-        ("my.package:make", ("factory", "my.package:make", None, "make")),
-        ("my.package:make@random", ("factory", "my.package:make", "random", "make")),
+        ("my.package:make", ("factory", "my.package:make", None, "package.make")),
+        ("my.package:make@random", ("factory", "my.package:make", "random", "package.make")),
     ],
 )
 def test_direct_names(model: str, expected: tuple[str, str, str | None, str]) -> None:

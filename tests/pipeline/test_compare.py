@@ -16,6 +16,7 @@ from dissect.errors import CheckpointError, NotFoundError, UsageError
 from dissect.pipeline.compare import CompareOutcome, CompareRequest, compare_runs
 from dissect.pipeline.series import run_series, snapshots
 from dissect.probe.progress import Quiet
+from dissect.store import FormulaResult, LabelEntry, LayerMethod
 from tests.pipeline.desk import Desk
 from tests.pipeline.planted import formula_network
 
@@ -64,6 +65,20 @@ def test_two_methods_of_one_run_are_compared_like_two_runs(composed: Desk) -> No
     request = CompareRequest(method="netdissect", second_method="compositional")
     found = compare_runs(composed.store, composed.config, 1, 1, request).changes
     assert found.layers[0].counts()["changed"] == 2 and found.layers[0].counts()["same"] == 2 and found.differences == {}
+
+
+def test_a_method_that_only_one_run_went_through_gives_no_unit_a_label(shuffled: Desk) -> None:
+    """Each unit of the second run's second layer is described too; first labels would all differ."""
+    plain = compared(shuffled, layers=(("second", "second"),)).changes
+    layer = shuffled.store.layer_summary(2, "second")
+    label = LabelEntry("things", "description", "milan", score=1.0, score_kind="pmi")
+    results = [FormulaResult(index, (label,)) for index in range(layer.units)]
+    shuffled.store.write_formulas(2, LayerMethod("second", "milan", "f" * 64), results, ("milan",))
+    found = compared(shuffled, layers=(("second", "second"),)).changes
+    assert found.layers[0].counts() == plain.layers[0].counts() and found.first.endswith(", netdissect")
+    assert found.notes[0].startswith("Only one of the runs has labels of milan: labels of netdissect are compared.")
+    with pytest.raises(NotFoundError, match="no label of method 'milan'"):
+        compared(shuffled, layers=(("second", "second"),), method="milan", second_method="milan")
 
 
 def test_a_gate_looks_for_words_in_the_label_that_came_and_in_no_other_of_the_unit(composed: Desk, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Drawn:
 
     def data(self, source: NDArray[np.int32]) -> NullData:
         """With these shuffles, whatever they are."""
-        drawn = Shuffles(source, 0, np.ones(source.shape[1], np.bool_), 0.0, "", ())
+        drawn = Shuffles(source, 0, np.ones(source.shape[1], np.bool_), 9.0, "", ())
         labels = self.labels()
         return NullData(labels, columns(labels, self.scene.vocabulary, self.profile), drawn, self.scene.vocabulary, self.profile)
 

@@ -40,6 +40,12 @@ def test_all_shuffles_are_equally_frequent() -> None:
     assert len(seen) == 6 and all(850 < count < 1150 for count in seen.values())
     assert all(row[0] % 2 == 0 and row[1] == row[0] + 1 for row in seen)
     assert abs(found.log10_count - np.log10(6)) < 1e-12 and "only 6 different shuffles" in found.notes[-1]
+    assert found.few and abs(found.floor - 1 / 6) < 1e-12 and found.floor_of(3) == 0.25
+
+
+def test_where_shuffles_are_many_counting_sets_the_floor() -> None:
+    found = shuffles(np.ones((30, 1), np.bool_), records(30), count=199)
+    assert not found.few and found.floor == 1 / 200
 
 
 def test_frames_are_shifted_in_a_circle_within_their_sequence() -> None:
