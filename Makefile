@@ -13,6 +13,7 @@ KERNELS := $(VENV)/.kernels
 
 demo: $(KERNELS)
 	$(BIN)/dissect demo
+	@echo "the command dissect is in this environment: . $(VENV)/bin/activate"
 
 test: $(KERNELS) lint
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile

@@ -113,7 +113,8 @@ def call(arguments: Sequence[str]) -> int:
             if debug:
                 raise
             return _fail(f"{type(error).__name__}: {error}. This is a fault of dissect: run again with --debug and report it.", 1, as_json)
-        hint = f"See: dissect {' '.join(_command_words(words))} --help".replace("  ", " ")
+        named = [] if "No such command" in describe() else _command_words(words)
+        hint = f"See: dissect {' '.join(named)} --help".replace("  ", " ")
         return _fail(f"{describe()} {hint}" if describe() else hint, 2, as_json)
 
 

@@ -104,8 +104,9 @@ def _settings(kind: Kind, name: str, store: Store, cards: tuple[Path, ...]) -> d
     known = names(kind, store, cards)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3) or known[:10]
-        what = "network" if kind == "model" else "data set"
-        raise NotFoundError(f"no {what} is registered as {name[:80]!r}. Names: {', '.join(near) or 'none'}.")
+        what, group = ("network", "models") if kind == "model" else ("data set", "data")
+        more = f" and {len(known) - len(near)} more: dissect {group} registered" if len(known) > len(near) else ""
+        raise NotFoundError(f"no {what} is registered as {name[:80]!r}. Names: {', '.join(near) or 'none'}{more}.")
     return {kind: name}
 
 

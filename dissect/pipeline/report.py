@@ -72,6 +72,6 @@ def export_text(store: Store, reference: int | str, form: str, *, layer: str | N
 
 def _check(form: str, layer: str | None) -> None:
     if form not in FORMS:
-        raise UsageError(f"there is no form {form!r}. Choose one of {', '.join(FORMS)}.")
+        raise UsageError(f"there is no form {form!r}. Choose one of {', '.join((*FORMS, 'milannotations'))}.")
     if layer is not None and form not in ONE_LAYER:
         raise UsageError(f"--layer is for {', '.join(ONE_LAYER)}; {form} holds every layer. Leave it out.")
