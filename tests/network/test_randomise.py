@@ -53,7 +53,7 @@ def test_weights_depend_on_the_seed_and_leave_the_callers_generators_alone() -> 
     one, again, other = (load_random(spec("plain"), seed, none) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(1), wanted)
     assert weights(one) == weights(again) != weights(other)
-    assert one.name == "plain-random" and one.source == "tests.network.nets:plain@random"
+    assert one.name == "nets.plain-random" and one.source == "tests.network.nets:plain@random"
 
 
 def test_a_weights_file_is_left_out_and_its_fingerprint_with_it(tmp_path: Path) -> None:
