@@ -44,7 +44,7 @@ def demo(
     images: Annotated[int, typer.Option(min=1, help="How many pictures to draw and use.")] = 2000,
     report: Annotated[Path | None, typer.Option(help="Folder for the HTML report; default: reports in DISSECT_HOME.")] = None,
 ) -> None:
-    """Dissect the embedded network with the embedded pictures; offline, under a minute. Prints where the report is.
+    """Dissect the embedded network with the embedded pictures; offline, about a minute on 2 idle cores. Prints where the report is.
 
     Example: dissect demo
     """

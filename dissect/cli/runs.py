@@ -86,9 +86,8 @@ def show_run(context: typer.Context, run: Annotated[str, typer.Argument(help="Nu
     if record.message:
         print(f"message: {record.message}")
     for layer in layers:
-        dead = sum(count for name, count in layer.states.items() if name in ("dead", "constant"))
         found = "not scored" if layer.detectors is None else f"{layer.detectors} detectors of {layer.unique} concepts"
-        print(f"layer {layer.layer}: {layer.units} units, {found}, {dead} dead or constant")
+        print(f"layer {layer.layer}: {layer.units} units, {found}{', ' if layer.unusual else ''}{layer.unusual}")
     for stage in progress:
         print(f"stage {stage.step:12} {stage.layer or '':24} {stage.done}/{stage.shards} shards  {size_text(stage.size)}")
     for name, value in record.settings.items():

@@ -60,8 +60,7 @@ class RunOutcome:
         images = f"{self.run.images} images" if self.run.used in (None, self.run.images) else f"{self.run.used} of {self.run.images} images"
         out = [f"run {self.run.id}: {self.run.model} on {self.run.dataset}, {images}, {took}"]
         for layer in self.layers:
-            silent = sum(layer.states.get(name, 0) for name in ("dead", "constant"))
-            tail = f", {silent} dead or constant" if silent else ""
+            tail = f", {layer.unusual}" if layer.unusual else ""
             if layer.detectors is None:
                 out.append(f"  {layer.layer}: {layer.units} units{tail}; exemplars only, the data set has no labels")
             else:

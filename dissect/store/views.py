@@ -284,6 +284,11 @@ class LayerSummary:
     unique_by_category: int | None
     by_category: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
+    @property
+    def unusual(self) -> str:
+        """Units in other states than `ok`, in words: `3 dead, 29 saturated`; empty if there are none."""
+        return ", ".join(f"{count} {name}" for name, count in sorted(self.states.items()) if name != "ok" and count)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadlineView:
