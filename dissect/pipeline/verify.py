@@ -35,7 +35,7 @@ from dissect.verify.reference import random_maker, random_reference
 FloatArray = NDArray[np.float64]
 
 METHOD = "verification"
-VERIFYING = 3
+VERIFYING = 4
 """Raised whenever the same counts are tested or stored differently."""
 
 
