@@ -10,8 +10,11 @@ side keeps nothing. The whole run probes, scores, stores, writes thumbnails and 
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -73,19 +76,41 @@ def whole(request: RunRequest, config: Config, store: Store) -> tuple[float, int
 
 
 def forward_paths(request: RunRequest, config: Config, data: ProbeSet, images: int) -> list[float]:
-    """Ratios plain / fast of forward passes over the same batches, in turns."""
-    fast, plain = (open_network(replace(request, fast=way), config) for way in (True, False))
+    """Ratios plain / fast of forward passes over the same batch, in turns.
+
+    The plain path runs in a process of its own, where memory is handled as torch and the C library do by themselves.
+    """
+    fast = open_network(request, config)
     batch = next(batches(fast, data, 32))
+    unset = {"GLIBC_TUNABLES": "glibc.malloc.check=0"}  # the default; that it is named keeps `keep_freed_blocks` away
+    command = [sys.executable, "-m", "benchmarks.probe", "--plain", request.model, str(request.data)]
     ratios = []
-    for _ in range(max(3, images // 320)):
-        times = []
-        for network in (plain, fast):
-            began = time.perf_counter()
-            for _ in range(3):
-                network.outputs(batch)
-            times.append(time.perf_counter() - began)
-        ratios.append(times[0] / times[1])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **unset}) as child:
+        assert child.stdin is not None and child.stdout is not None
+        for turn in range(max(3, images // 320) + 1):
+            print("pass", file=child.stdin, flush=True)
+            plain, own = float(child.stdout.readline()), three_passes(fast, batch)
+            ratios += [plain / own] if turn else []  # the first warms both
+        child.stdin.close()
     return ratios
+
+
+def three_passes(network: LoadedNetwork, batch: NDArray[np.float32]) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    for _ in range(3):
+        network.outputs(batch)
+    return time.perf_counter() - began
+
+
+def plain_passes(model: str, card: str) -> None:
+    """The child of `forward_paths`: for each line read, the seconds of three passes."""
+    request, config = RunRequest(model=model, data=card, fast=False), Config(home=Path("none"), database_url="sqlite://")
+    _, data = open_data(request, config)
+    network = open_network(request, config)
+    batch = next(batches(network, data, 32))
+    for _ in sys.stdin:
+        print(three_passes(network, batch), flush=True)
 
 
 def main() -> None:
@@ -94,7 +119,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many layers")
+    parser.add_argument("--plain", nargs=2, metavar=("MODEL", "CARD"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.plain:
+        plain_passes(*options.plain)
+        return
     print(machine())
     held = []
     with tempfile.TemporaryDirectory() as name:
