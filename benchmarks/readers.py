@@ -166,7 +166,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--readers", type=int, default=50)
-    parser.add_argument("--pause", type=float, default=1.0, help="seconds that a reader looks at an answer, on average")
+    parser.add_argument("--pause", type=float, default=3.0, help="seconds that a reader looks at an answer, on average")
     parser.add_argument("--database", help="an empty database; default: a new SQLite file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
