@@ -21,10 +21,11 @@ from dissect.config import Config
 from dissect.errors import NotFoundError, UsageError
 from dissect.probe.progress import Progress, Quiet
 from dissect.store import HeadlineView, LayerSummary, RunRecord, Store, UnitFilter
+from dissect.store.details import PARTS
 
 Match = Literal["index", "activation"]
 MOST_UNITS = 1_000_000
-USUAL, PARTS = "netdissect", ("meanings", "ranges")
+USUAL = "netdissect"
 LEFT_OUT = ("model", "data", "notes", "layers", "methods", "profile", "quantile")
 """Settings that stand elsewhere or are words for a person."""
 MATCHES: tuple[Match, ...] = ("index", "activation")
@@ -119,12 +120,13 @@ def _fair(
     """
     if request.method is not None or request.second_method is not None:
         return request, ()
-    pairs = [(set(store.label_methods(one.id, here.layer)), set(store.label_methods(two.id, there.layer))) for here, there in named]
+    sides = [((one.id, here.layer), (two.id, there.layer)) for here, there in named]
+    pairs = [tuple(set(store.label_methods(*side)) - set(PARTS) for side in pair) for pair in sides]
     shared = set.intersection(*(first & second for first, second in pairs)) if pairs else set()
     if not shared or all(first == second for first, second in pairs):
         return request, ()
     method = USUAL if USUAL in shared else min(shared)
-    further = ", ".join(sorted(set.union(*(first ^ second for first, second in pairs)) - set(PARTS)))
+    further = ", ".join(sorted(set.union(*(first ^ second for first, second in pairs))))
     note = f"Only one of the runs has labels of {further}: labels of {method} are compared. Others: --method NAME --against-method NAME."
     return replace(request, method=method, second_method=method), (note,)
 

@@ -77,6 +77,9 @@ def test_a_method_that_only_one_run_went_through_gives_no_unit_a_label(shuffled:
     found = compared(shuffled, layers=(("second", "second"),)).changes
     assert found.layers[0].counts() == plain.layers[0].counts() and found.first.endswith(", netdissect")
     assert found.notes[0].startswith("Only one of the runs has labels of milan: labels of netdissect are compared.")
+    parts = [FormulaResult(index, (LabelEntry("red", "formula", "ranges", score=1.0),)) for index in range(layer.units)]
+    shuffled.store.write_formulas(2, LayerMethod("second", "milan", "e" * 64), parts, ("milan", "ranges"))
+    assert not compared(shuffled, layers=(("second", "second"),)).changes.first.endswith(", netdissect")
     with pytest.raises(NotFoundError, match="no label of method 'milan'"):
         compared(shuffled, layers=(("second", "second"),), method="milan", second_method="milan")
 

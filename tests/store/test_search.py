@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissect.errors import DissectError, UsageError
-from dissect.store import ConceptEdge, ConceptEntry, LabelEntry, LayerRecord, LayerResult, Store, UnitFilter, UnitView
+from dissect.store import ConceptEdge, ConceptEntry, LabelEntry, LayerRecord, LayerResult, Store, UnitFilter, UnitView, passing
 from dissect.store.listing import affirmed
 from dissect.store.question import MOST_DEEP, question
 from dissect.store.words import coded, forms
@@ -96,12 +97,16 @@ def listed(views: list[UnitView]) -> list[tuple[int, str, int, str]]:
     return [(view.run_id, view.layer, view.index, view.label.text if view.label else "") for view in views]
 
 
-@given(QUESTIONS, FILTERS)
-def test_both_databases_and_plain_python_agree(both: tuple[list[Store], list[worlds.Shown]], asked: Asked, filters: UnitFilter) -> None:
+@given(QUESTIONS, FILTERS, st.sampled_from([0, 5, 2_000]))
+def test_both_databases_and_plain_python_agree(
+    both: tuple[list[Store], list[worlds.Shown]], asked: Asked, filters: UnitFilter, few: int
+) -> None:
+    """few: matches with which PostgreSQL begins; with more it walks the list."""
     stores, world = both
     expected = worlds.answer(world, asked[1], filters)
-    for store in stores:
-        assert listed(store.search(asked[0], filters, limit=1000, exemplars=0)) == expected, (asked[0], store.url)
+    with patch.multiple(passing, FEW=few, FEW_SORTED=few):
+        for store in stores:
+            assert listed(store.search(asked[0], filters, limit=1000, exemplars=0)) == expected, (asked[0], store.url)
 
 
 @given(QUESTIONS, st.sampled_from(["score", "index", "concept", "category"]), st.integers(1, 7), st.integers(0, 100))
